@@ -1,0 +1,98 @@
+"""plada_format: payloads that say which images of a shared pool to use, and one label for each (SPEC.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    ChecksumError,
+    CorruptError,
+    ErrorCode,
+    InvalidInputError,
+    LimitError,
+    NonCanonicalError,
+    NotPladaError,
+    PladaError,
+    PoolMismatchError,
+    TruncatedError,
+    UnsupportedError,
+)
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .accel import warmup as warmup
+    from .api import decode as decode
+    from .api import encode as encode
+    from .api import inspect as inspect
+    from .api import read as read
+    from .api import recode as recode
+    from .api import write as write
+    from .container import Header as Header
+    from .container import Section as Section
+    from .join import join as join
+    from .manifest import Manifest as Manifest
+    from .manifest import ManifestBuilder as ManifestBuilder
+    from .payload import Payload as Payload
+
+__version__ = "0.1.0"
+
+# Loaded at first use: numpy alone takes longer to import than ``plada --help`` may take to answer.
+_LAZY = {
+    "Header": ".container",
+    "Manifest": ".manifest",
+    "ManifestBuilder": ".manifest",
+    "Payload": ".payload",
+    "Section": ".container",
+    "decode": ".api",
+    "encode": ".api",
+    "inspect": ".api",
+    "join": ".join",
+    "read": ".api",
+    "recode": ".api",
+    "warmup": ".accel",
+    "write": ".api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        value = getattr(import_module(_LAZY[name], __name__), name)
+        globals()[name] = value  # also over a submodule of the same name, which the import has just put there
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "ChecksumError",
+    "CorruptError",
+    "ErrorCode",
+    "Header",
+    "InvalidInputError",
+    "LimitError",
+    "Limits",
+    "Manifest",
+    "ManifestBuilder",
+    "NonCanonicalError",
+    "NotPladaError",
+    "Payload",
+    "PladaError",
+    "PoolMismatchError",
+    "Section",
+    "TruncatedError",
+    "UnsupportedError",
+    "__version__",
+    "decode",
+    "encode",
+    "inspect",
+    "join",
+    "read",
+    "recode",
+    "warmup",
+    "write",
+]

@@ -1,0 +1,60 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from .errors import UserError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file beside ``path``; on success fsync and rename it there, on any exception remove it.
+
+    Raises:
+        UserError: the file exists and ``overwrite`` is false.
+        OSError: the folder cannot be written.
+    """
+    target = Path(path)
+    if not overwrite and target.exists():
+        raise UserError(f"{target} exists; use --force to replace it")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield cast(BinaryIO, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        if overwrite:
+            os.replace(name, target)
+        else:  # link fails if somebody else was faster
+            try:
+                os.link(name, target)
+            except FileExistsError:
+                raise UserError(f"{target} exists; use --force to replace it") from None
+            os.unlink(name)
+        _sync_folder(target.parent)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

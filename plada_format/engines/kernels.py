@@ -1,0 +1,389 @@
+"""Scalar kernels: plain functions on flat arrays that numba can compile and plain Python can run.
+
+They allocate nothing and raise nothing. Callers guarantee the array sizes named in each docstring; what depends on
+hostile bytes is checked here and comes back as a negative status. Loads go through ``int`` so that arithmetic is in
+64-bit signed integers under numba and in Python integers without it.
+"""
+
+# No "from __future__ import annotations" users here: kernels stay free of anything numba would have to understand.
+import numpy as np
+
+CTZ8 = np.array([8 if v == 0 else (v & -v).bit_length() - 1 for v in range(256)], np.uint8)
+
+
+def bitmap_scan(buf, out):
+    """Positions of the one bits of ``buf`` into ``out``; their count, or -1 if they are more than ``len(out)``."""
+    count = 0
+    limit = out.shape[0]
+    for byte in range(buf.shape[0]):
+        value = int(buf[byte])
+        while value:
+            if count == limit:
+                return -1
+            out[count] = 8 * byte + int(CTZ8[value])
+            count += 1
+            value &= value - 1
+    return count
+
+
+def bitmap_fill(indices, out):
+    """Set the bits ``indices`` in the zeroed ``out``."""
+    for j in range(indices.shape[0]):
+        i = int(indices[j])
+        out[i >> 3] |= 1 << (i & 7)
+    return 0
+
+
+def unary_decode(buf, start_byte, q):
+    """Part A of an integer block: zero-bit counts before each of the next ``len(q)`` one bits, clipped to 2**32-1.
+
+    Returns the bit position after the last one bit, or -1 if the buffer ends before.
+    """
+    count = 0
+    n = q.shape[0]
+    previous = 8 * start_byte
+    for byte in range(start_byte, buf.shape[0]):
+        value = int(buf[byte])
+        while value:
+            position = 8 * byte + int(CTZ8[value])
+            gap = position - previous
+            q[count] = gap if gap < 0xFFFFFFFF else 0xFFFFFFFF
+            previous = position + 1
+            count += 1
+            if count == n:
+                return previous
+            value &= value - 1
+    return -1
+
+
+def field(buf, position, width):
+    """Field of 0..32 bits. The caller has checked that it lies in the buffer."""
+    value = 0
+    if width:
+        byte = position >> 3
+        shift = position & 7
+        have = 8 - shift
+        value = int(buf[byte]) >> shift
+        while have < width:
+            byte += 1
+            value |= int(buf[byte]) << have
+            have += 8
+        value &= (1 << width) - 1
+    return value
+
+
+def fields_decode(buf, start, width, out):
+    """``len(out)`` fields of ``width`` bits from bit ``start``; the caller has checked that they lie in the buffer."""
+    position = start
+    for j in range(out.shape[0]):
+        out[j] = field(buf, position, width)
+        position += width
+    return position
+
+
+def golomb_finish(buf, start, values, divisor, width):
+    """Parts B and C of a Golomb block. ``values`` holds q on entry, v on return; part B lies in the buffer.
+
+    Returns the bit position after part C; -1: part C is cut off; -2: a value of 2**32 or more.
+    """
+    n = values.shape[0]
+    bits = 8 * buf.shape[0]
+    threshold = (2 << width) - divisor
+    position = start
+    extra_at = start + n * width
+    most = 0xFFFFFFFF // divisor
+    large = False
+    for j in range(n):
+        low = field(buf, position, width)
+        position += width
+        if low >= threshold:
+            if extra_at >= bits:
+                return -1
+            low = 2 * low + ((int(buf[extra_at >> 3]) >> (extra_at & 7)) & 1) - threshold
+            extra_at += 1
+        q = int(values[j])
+        if q > most or q * divisor + low > 0xFFFFFFFF:
+            large = True
+        else:
+            values[j] = q * divisor + low
+    if large:
+        return -2
+    return extra_at
+
+
+def exp_golomb_finish(buf, start, values, order):
+    """Parts B and C of an Exp-Golomb block; as :func:`golomb_finish`. All q are at most 32 - order."""
+    n = values.shape[0]
+    bits = 8 * buf.shape[0]
+    position = start
+    extra_at = start + n * order
+    large = False
+    for j in range(n):
+        q = int(values[j])
+        if extra_at + q > bits:
+            return -1
+        value = ((((1 << q) + field(buf, extra_at, q)) - 1) << order) + field(buf, position, order)
+        position += order
+        extra_at += q
+        if value > 0xFFFFFFFF:
+            large = True
+        else:
+            values[j] = value
+    if large:
+        return -2
+    return extra_at
+
+
+def put(out, position, width, value):
+    """Write a field into zeroed bits."""
+    byte = position >> 3
+    shift = position & 7
+    value <<= shift
+    left = width + shift
+    while left > 0:
+        out[byte] |= value & 0xFF
+        value >>= 8
+        byte += 1
+        left -= 8
+    return position + width
+
+
+def bit_length(value):
+    """Number of bits of a non-negative integer below 2**33."""
+    n = 0
+    if value >= 1 << 16:
+        value >>= 16
+        n = 16
+    if value >= 1 << 16:
+        value >>= 16
+        n += 16
+    if value >= 1 << 8:
+        value >>= 8
+        n += 8
+    while value:
+        value >>= 1
+        n += 1
+    return n
+
+
+def golomb_cost(values, divisor, width):
+    """Sum of the bits of parts A, B, C of a Golomb block."""
+    threshold = (2 << width) - divisor
+    total = values.shape[0] * (width + 1)
+    for j in range(values.shape[0]):
+        v = int(values[j])
+        q = v // divisor
+        total += q
+        if v - q * divisor >= threshold:
+            total += 1
+    return total
+
+
+def exp_golomb_cost(values, order):
+    """Sum of the bits of parts A, B, C of an Exp-Golomb block."""
+    total = values.shape[0] * (order + 1)
+    for j in range(values.shape[0]):
+        total += 2 * (bit_length((int(values[j]) >> order) + 1) - 1)
+    return total
+
+
+def golomb_encode(values, divisor, width, extra_start, out):
+    """Write the three parts into the zeroed ``out``, whose size the caller computed; ``extra_start`` = bits of A and B."""
+    n = values.shape[0]
+    threshold = (2 << width) - divisor
+    unary_at = 0
+    low_at = extra_start - n * width
+    extra_at = extra_start
+    for j in range(n):
+        v = int(values[j])
+        q = v // divisor
+        low = v - q * divisor
+        unary_at += q
+        out[unary_at >> 3] |= 1 << (unary_at & 7)
+        unary_at += 1
+        if low >= threshold:
+            put(out, extra_at, 1, (low + threshold) & 1)
+            extra_at += 1
+            low = (low + threshold) >> 1
+        low_at = put(out, low_at, width, low)
+    return extra_at
+
+
+def exp_golomb_encode(values, order, extra_start, out):
+    """As :func:`golomb_encode`."""
+    n = values.shape[0]
+    unary_at = 0
+    low_at = extra_start - n * order
+    extra_at = extra_start
+    for j in range(n):
+        v = int(values[j])
+        t = (v >> order) + 1
+        q = bit_length(t) - 1
+        unary_at += q
+        out[unary_at >> 3] |= 1 << (unary_at & 7)
+        unary_at += 1
+        low_at = put(out, low_at, order, v & ((1 << order) - 1))
+        extra_at = put(out, extra_at, q, t - (1 << q))
+    return extra_at
+
+
+def fields_encode(values, width, out):
+    """Fields of ``width`` bits into the zeroed ``out``."""
+    position = 0
+    for j in range(values.shape[0]):
+        position = put(out, position, width, int(values[j]))
+    return position
+
+
+def huffman_decode(buf, start, symbol_of, length_of, longest, out):
+    """Decode ``len(out)`` code words from bit ``start`` by tables over the next ``longest`` bits.
+
+    Returns the bit position after the last word, or -1 if the buffer ends within a word.
+    """
+    bits = 8 * buf.shape[0]
+    size = buf.shape[0]
+    mask = (1 << longest) - 1
+    position = start
+    for j in range(out.shape[0]):
+        byte = position >> 3
+        window = 0
+        for n in range(3):
+            if byte + n < size:
+                window |= int(buf[byte + n]) << (8 * n)
+        slot = (window >> (position & 7)) & mask
+        position += int(length_of[slot])
+        if position > bits:
+            return -1
+        out[j] = symbol_of[slot]
+    return position
+
+
+def huffman_encode(words, lengths, reversed_code, out):
+    """Write the code words ``words`` (ranks into ``lengths`` and ``reversed_code``) into the zeroed ``out``."""
+    position = 0
+    for j in range(words.shape[0]):
+        w = int(words[j])
+        position = put(out, position, int(lengths[w]), int(reversed_code[w]))
+    return position
+
+
+def rans_decode(buf, start, lanes, precision, states, slot_frequency, slot_bias, slot_rank, out):
+    """Decode ``len(out)`` ranks. ``states`` int64 (lanes,) hold the initial states; tables have 2**precision slots.
+
+    Returns the byte position after the last word, or -1 if a word is missing. The final states are in ``states``.
+    """
+    mask = (1 << precision) - 1
+    size = buf.shape[0]
+    position = start
+    lane = 0
+    for j in range(out.shape[0]):
+        x = int(states[lane])
+        slot = x & mask
+        out[j] = slot_rank[slot]
+        x = int(slot_frequency[slot]) * (x >> precision) + int(slot_bias[slot])
+        if x < 65536:
+            if position + 2 > size:
+                return -1
+            x = (x << 16) | int(buf[position]) | (int(buf[position + 1]) << 8)
+            position += 2
+        states[lane] = x
+        lane += 1
+        if lane == lanes:
+            lane = 0
+    return position
+
+
+def rans_encode(ranks, lanes, precision, frequency, cumulative, states, words):
+    """Encode backwards; words fill ``words`` (uint16, one per symbol at most) from its end. Returns the first used slot."""
+    n = ranks.shape[0]
+    at = words.shape[0]
+    for j in range(n - 1, -1, -1):
+        lane = j % lanes
+        x = int(states[lane])
+        r = int(ranks[j])
+        f = int(frequency[r])
+        if (x >> (32 - precision)) >= f:
+            at -= 1
+            words[at] = x & 0xFFFF
+            x >>= 16
+        q = x // f
+        states[lane] = (q << precision) + (x - q * f) + int(cumulative[r])
+    return at
+
+
+def gap_split(gaps, classes, widths, raw):
+    """Class, number of raw bits and raw bits of every gap (SPEC.md 6.4)."""
+    total = 0
+    for j in range(gaps.shape[0]):
+        v = int(gaps[j])
+        if v < 8:
+            classes[j] = v
+            widths[j] = 0
+            raw[j] = 0
+        else:
+            e = bit_length(v) - 1
+            classes[j] = 8 + 4 * (e - 3) + ((v >> (e - 2)) & 3)
+            widths[j] = e - 2
+            raw[j] = v & ((1 << (e - 2)) - 1)
+            total += e - 2
+    return total
+
+
+def raw_decode(buf, start, classes, gaps):
+    """Add the raw bits to the classes. Returns the bit position after them, or -1 if the buffer ends before."""
+    bits = 8 * buf.shape[0]
+    position = start
+    for j in range(classes.shape[0]):
+        c = int(classes[j])
+        if c < 8:
+            gaps[j] = c
+        else:
+            width = (c >> 2) - 1
+            if position + width > bits:
+                return -1
+            gaps[j] = ((4 + (c & 3)) << width) + field(buf, position, width)
+            position += width
+    return position
+
+
+def raw_encode(widths, raw, out):
+    """Write the raw bits of every gap into the zeroed ``out``."""
+    position = 0
+    for j in range(widths.shape[0]):
+        position = put(out, position, int(widths[j]), int(raw[j]))
+    return position
+
+
+def gaps_to_indices(gaps, pool_size, out):
+    """Indices from gaps; 0, or -1 as soon as an index reaches ``pool_size``."""
+    position = -1
+    for j in range(gaps.shape[0]):
+        position += 1 + int(gaps[j])
+        if position >= pool_size:
+            return -1
+        out[j] = position
+    return 0
+
+
+NAMES = (
+    "bitmap_scan",
+    "bitmap_fill",
+    "unary_decode",
+    "fields_decode",
+    "golomb_finish",
+    "exp_golomb_finish",
+    "golomb_cost",
+    "exp_golomb_cost",
+    "golomb_encode",
+    "exp_golomb_encode",
+    "fields_encode",
+    "huffman_decode",
+    "huffman_encode",
+    "rans_decode",
+    "rans_encode",
+    "gap_split",
+    "raw_decode",
+    "raw_encode",
+    "gaps_to_indices",
+)
+HELPERS = ("field", "put", "bit_length")
