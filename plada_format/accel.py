@@ -98,7 +98,7 @@ def _exercise(space: Any) -> None:
     out8 = np.zeros(64, np.uint8)
     two = np.array([1, 9], np.uint32)
     i64 = np.full(1, 1 << 16, np.int64)
-    space.bitmap_scan(buf, np.zeros(32, np.uint32))
+    space.bitmap_scan(buf, buf.view(np.int64), np.zeros(32, np.uint32))
     space.bitmap_fill(two, out8)
     space.unary_decode(buf, 0, two.copy())
     space.fields_decode(buf, 0, 3, two.copy())

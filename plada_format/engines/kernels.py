@@ -1,22 +1,41 @@
 """Scalar kernels: plain functions on flat arrays that numba can compile and plain Python can run.
 
 They allocate nothing and raise nothing. Callers guarantee the array sizes named in each docstring; what depends on
-hostile bytes is checked here and comes back as a negative status. Loads go through ``int`` so that arithmetic is in
-64-bit signed integers under numba and in Python integers without it.
+hostile bytes is checked here and comes back as a negative status. Loads are written ``(0 | int(a[i]))``: a Python
+integer without numba, a signed 64-bit one with it (numba would turn mixed signedness into floating point).
 """
 
 # No "from __future__ import annotations" users here: kernels stay free of anything numba would have to understand.
 import numpy as np
 
 CTZ8 = np.array([8 if v == 0 else (v & -v).bit_length() - 1 for v in range(256)], np.uint8)
+# de Bruijn sequence: multiplying it by 2^n puts a different 5-bit pattern on top for each n
+CTZ32 = np.zeros(32, np.uint8)
+CTZ32[[((0x077CB531 << n) & 0xFFFFFFFF) >> 27 for n in range(32)]] = range(32)
 
 
-def bitmap_scan(buf, out):
-    """Positions of the one bits of ``buf`` into ``out``; their count, or -1 if they are more than ``len(out)``."""
+def bitmap_scan(buf, words, out):
+    """Positions of the one bits of ``buf`` into ``out``; their count, or -1 if they are more than ``len(out)``.
+
+    ``words`` holds as many whole groups of 8 bytes as there are, as little-endian int64.
+    """
     count = 0
     limit = out.shape[0]
-    for byte in range(buf.shape[0]):
-        value = int(buf[byte])
+    for group in range(words.shape[0]):
+        word = 0 | int(words[group])
+        if word == 0:
+            continue
+        for half in range(0, 64, 32):
+            value = (word >> half) & 0xFFFFFFFF
+            while value:
+                if count == limit:
+                    return -1
+                lowest = value & -value
+                out[count] = 64 * group + half + int(CTZ32[((lowest * 0x077CB531) & 0xFFFFFFFF) >> 27])
+                count += 1
+                value ^= lowest
+    for byte in range(8 * words.shape[0], buf.shape[0]):
+        value = 0 | int(buf[byte])
         while value:
             if count == limit:
                 return -1
@@ -29,7 +48,7 @@ def bitmap_scan(buf, out):
 def bitmap_fill(indices, out):
     """Set the bits ``indices`` in the zeroed ``out``."""
     for j in range(indices.shape[0]):
-        i = int(indices[j])
+        i = (0 | int(indices[j]))
         out[i >> 3] |= 1 << (i & 7)
     return 0
 
@@ -43,9 +62,9 @@ def unary_decode(buf, start_byte, q):
     n = q.shape[0]
     previous = 8 * start_byte
     for byte in range(start_byte, buf.shape[0]):
-        value = int(buf[byte])
+        value = (0 | int(buf[byte]))
         while value:
-            position = 8 * byte + int(CTZ8[value])
+            position = 8 * byte + (0 | int(CTZ8[value]))
             gap = position - previous
             q[count] = gap if gap < 0xFFFFFFFF else 0xFFFFFFFF
             previous = position + 1
@@ -63,10 +82,10 @@ def field(buf, position, width):
         byte = position >> 3
         shift = position & 7
         have = 8 - shift
-        value = int(buf[byte]) >> shift
+        value = (0 | int(buf[byte])) >> shift
         while have < width:
             byte += 1
-            value |= int(buf[byte]) << have
+            value |= (0 | int(buf[byte])) << have
             have += 8
         value &= (1 << width) - 1
     return value
@@ -74,11 +93,23 @@ def field(buf, position, width):
 
 def fields_decode(buf, start, width, out):
     """``len(out)`` fields of ``width`` bits from bit ``start``; the caller has checked that they lie in the buffer."""
-    position = start
+    mask = (1 << width) - 1
+    byte = start >> 3
+    ready = 0
+    have = 0
+    if width and out.shape[0]:
+        ready = (0 | int(buf[byte])) >> (start & 7)
+        have = 8 - (start & 7)
+        byte += 1
     for j in range(out.shape[0]):
-        out[j] = field(buf, position, width)
-        position += width
-    return position
+        while have < width:
+            ready |= (0 | int(buf[byte])) << have
+            byte += 1
+            have += 8
+        out[j] = ready & mask
+        ready >>= width
+        have -= width
+    return start + width * out.shape[0]
 
 
 def golomb_finish(buf, start, values, divisor, width):
@@ -89,19 +120,31 @@ def golomb_finish(buf, start, values, divisor, width):
     n = values.shape[0]
     bits = 8 * buf.shape[0]
     threshold = (2 << width) - divisor
-    position = start
+    mask = (1 << width) - 1
     extra_at = start + n * width
     most = 0xFFFFFFFF // divisor
     large = False
+    byte = start >> 3
+    ready = 0
+    have = 0
+    if width:
+        ready = (0 | int(buf[byte])) >> (start & 7)
+        have = 8 - (start & 7)
+        byte += 1
     for j in range(n):
-        low = field(buf, position, width)
-        position += width
+        while have < width:
+            ready |= (0 | int(buf[byte])) << have
+            byte += 1
+            have += 8
+        low = ready & mask
+        ready >>= width
+        have -= width
         if low >= threshold:
             if extra_at >= bits:
                 return -1
-            low = 2 * low + ((int(buf[extra_at >> 3]) >> (extra_at & 7)) & 1) - threshold
+            low = 2 * low + (((0 | int(buf[extra_at >> 3])) >> (extra_at & 7)) & 1) - threshold
             extra_at += 1
-        q = int(values[j])
+        q = (0 | int(values[j]))
         if q > most or q * divisor + low > 0xFFFFFFFF:
             large = True
         else:
@@ -119,7 +162,7 @@ def exp_golomb_finish(buf, start, values, order):
     extra_at = start + n * order
     large = False
     for j in range(n):
-        q = int(values[j])
+        q = (0 | int(values[j]))
         if extra_at + q > bits:
             return -1
         value = ((((1 << q) + field(buf, extra_at, q)) - 1) << order) + field(buf, position, order)
@@ -171,7 +214,7 @@ def golomb_cost(values, divisor, width):
     threshold = (2 << width) - divisor
     total = values.shape[0] * (width + 1)
     for j in range(values.shape[0]):
-        v = int(values[j])
+        v = (0 | int(values[j]))
         q = v // divisor
         total += q
         if v - q * divisor >= threshold:
@@ -183,7 +226,7 @@ def exp_golomb_cost(values, order):
     """Sum of the bits of parts A, B, C of an Exp-Golomb block."""
     total = values.shape[0] * (order + 1)
     for j in range(values.shape[0]):
-        total += 2 * (bit_length((int(values[j]) >> order) + 1) - 1)
+        total += 2 * (bit_length(((0 | int(values[j])) >> order) + 1) - 1)
     return total
 
 
@@ -192,20 +235,31 @@ def golomb_encode(values, divisor, width, extra_start, out):
     n = values.shape[0]
     threshold = (2 << width) - divisor
     unary_at = 0
-    low_at = extra_start - n * width
     extra_at = extra_start
+    low_at = extra_start - n * width
+    byte = low_at >> 3
+    have = low_at & 7
+    ready = 0
     for j in range(n):
-        v = int(values[j])
+        v = (0 | int(values[j]))
         q = v // divisor
         low = v - q * divisor
         unary_at += q
         out[unary_at >> 3] |= 1 << (unary_at & 7)
         unary_at += 1
         if low >= threshold:
-            put(out, extra_at, 1, (low + threshold) & 1)
+            out[extra_at >> 3] |= ((low + threshold) & 1) << (extra_at & 7)
             extra_at += 1
             low = (low + threshold) >> 1
-        low_at = put(out, low_at, width, low)
+        ready |= low << have
+        have += width
+        while have >= 8:
+            out[byte] |= ready & 0xFF
+            ready >>= 8
+            byte += 1
+            have -= 8
+    if ready:
+        out[byte] |= ready
     return extra_at
 
 
@@ -216,7 +270,7 @@ def exp_golomb_encode(values, order, extra_start, out):
     low_at = extra_start - n * order
     extra_at = extra_start
     for j in range(n):
-        v = int(values[j])
+        v = (0 | int(values[j]))
         t = (v >> order) + 1
         q = bit_length(t) - 1
         unary_at += q
@@ -229,10 +283,20 @@ def exp_golomb_encode(values, order, extra_start, out):
 
 def fields_encode(values, width, out):
     """Fields of ``width`` bits into the zeroed ``out``."""
-    position = 0
+    byte = 0
+    ready = 0
+    have = 0
     for j in range(values.shape[0]):
-        position = put(out, position, width, int(values[j]))
-    return position
+        ready |= (0 | int(values[j])) << have
+        have += width
+        while have >= 8:
+            out[byte] = ready & 0xFF
+            ready >>= 8
+            byte += 1
+            have -= 8
+    if have:
+        out[byte] = ready
+    return 0
 
 
 def huffman_decode(buf, start, symbol_of, length_of, longest, out):
@@ -249,9 +313,9 @@ def huffman_decode(buf, start, symbol_of, length_of, longest, out):
         window = 0
         for n in range(3):
             if byte + n < size:
-                window |= int(buf[byte + n]) << (8 * n)
+                window |= (0 | int(buf[byte + n])) << (8 * n)
         slot = (window >> (position & 7)) & mask
-        position += int(length_of[slot])
+        position += (0 | int(length_of[slot]))
         if position > bits:
             return -1
         out[j] = symbol_of[slot]
@@ -262,8 +326,8 @@ def huffman_encode(words, lengths, reversed_code, out):
     """Write the code words ``words`` (ranks into ``lengths`` and ``reversed_code``) into the zeroed ``out``."""
     position = 0
     for j in range(words.shape[0]):
-        w = int(words[j])
-        position = put(out, position, int(lengths[w]), int(reversed_code[w]))
+        w = (0 | int(words[j]))
+        position = put(out, position, (0 | int(lengths[w])), (0 | int(reversed_code[w])))
     return position
 
 
@@ -277,14 +341,14 @@ def rans_decode(buf, start, lanes, precision, states, slot_frequency, slot_bias,
     position = start
     lane = 0
     for j in range(out.shape[0]):
-        x = int(states[lane])
+        x = (0 | int(states[lane]))
         slot = x & mask
         out[j] = slot_rank[slot]
-        x = int(slot_frequency[slot]) * (x >> precision) + int(slot_bias[slot])
+        x = (0 | int(slot_frequency[slot])) * (x >> precision) + (0 | int(slot_bias[slot]))
         if x < 65536:
             if position + 2 > size:
                 return -1
-            x = (x << 16) | int(buf[position]) | (int(buf[position + 1]) << 8)
+            x = (x << 16) | int(buf[position]) | ((0 | int(buf[position + 1])) << 8)
             position += 2
         states[lane] = x
         lane += 1
@@ -299,15 +363,15 @@ def rans_encode(ranks, lanes, precision, frequency, cumulative, states, words):
     at = words.shape[0]
     for j in range(n - 1, -1, -1):
         lane = j % lanes
-        x = int(states[lane])
-        r = int(ranks[j])
-        f = int(frequency[r])
+        x = (0 | int(states[lane]))
+        r = (0 | int(ranks[j]))
+        f = (0 | int(frequency[r]))
         if (x >> (32 - precision)) >= f:
             at -= 1
             words[at] = x & 0xFFFF
             x >>= 16
         q = x // f
-        states[lane] = (q << precision) + (x - q * f) + int(cumulative[r])
+        states[lane] = (q << precision) + (x - q * f) + (0 | int(cumulative[r]))
     return at
 
 
@@ -315,7 +379,7 @@ def gap_split(gaps, classes, widths, raw):
     """Class, number of raw bits and raw bits of every gap (SPEC.md 6.4)."""
     total = 0
     for j in range(gaps.shape[0]):
-        v = int(gaps[j])
+        v = (0 | int(gaps[j]))
         if v < 8:
             classes[j] = v
             widths[j] = 0
@@ -334,7 +398,7 @@ def raw_decode(buf, start, classes, gaps):
     bits = 8 * buf.shape[0]
     position = start
     for j in range(classes.shape[0]):
-        c = int(classes[j])
+        c = (0 | int(classes[j]))
         if c < 8:
             gaps[j] = c
         else:
@@ -350,7 +414,7 @@ def raw_encode(widths, raw, out):
     """Write the raw bits of every gap into the zeroed ``out``."""
     position = 0
     for j in range(widths.shape[0]):
-        position = put(out, position, int(widths[j]), int(raw[j]))
+        position = put(out, position, (0 | int(widths[j])), (0 | int(raw[j])))
     return position
 
 
@@ -358,7 +422,7 @@ def gaps_to_indices(gaps, pool_size, out):
     """Indices from gaps; 0, or -1 as soon as an index reaches ``pool_size``."""
     position = -1
     for j in range(gaps.shape[0]):
-        position += 1 + int(gaps[j])
+        position += 1 + (0 | int(gaps[j]))
         if position >= pool_size:
             return -1
         out[j] = position

@@ -31,7 +31,9 @@ def from_bitmap(st: Stream, buf: Bytes, pool_size: int, count: int, *, at: int =
     kernels = backend(count)
     if kernels is not None:
         out = np.empty(count, np.uint32)
-        found = int(kernels.bitmap_scan(buf, out))
+        aligned = buf if buf.ctypes.data % 8 == 0 else _read_only(buf.copy())  # numba types depend on alignment
+        words = aligned[: len(buf) & ~7].view("<i8").astype(np.int64, copy=False)
+        found = int(kernels.bitmap_scan(aligned, words, out))
     else:
         positions = bits.bit_positions(buf, count + 1)
         found, out = len(positions), positions.astype(np.uint32)
@@ -39,6 +41,11 @@ def from_bitmap(st: Stream, buf: Bytes, pool_size: int, count: int, *, at: int =
         more = "more" if found < 0 or found > count else "fewer"
         st.fail(ErrorCode.INDEX_RANGE, f"the bitmap has {more} one bits than the {count} of the header", at=at)
     return out
+
+
+def _read_only(buf: Bytes) -> Bytes:
+    buf.flags.writeable = False
+    return buf
 
 
 class Codec:
