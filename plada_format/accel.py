@@ -81,9 +81,7 @@ def _jit(njit: Callable[..., Any], cache: bool) -> Any:
     spec.loader.exec_module(module)
     for name in kernels.HELPERS:
         setattr(module, name, njit(cache=cache, nogil=True, inline="never")(getattr(module, name)))
-    space = SimpleNamespace(
-        **{name: njit(cache=cache, nogil=True)(getattr(module, name)) for name in kernels.NAMES}
-    )
+    space = SimpleNamespace(**{name: njit(cache=cache, nogil=True)(getattr(module, name)) for name in kernels.NAMES})
     _exercise(space)
     return space
 
@@ -119,4 +117,4 @@ def _exercise(space: Any) -> None:
     space.gap_split(two, np.zeros(2, np.uint16), np.zeros(2, np.uint8), np.zeros(2, np.uint32))
     space.raw_decode(buf, 0, np.zeros(2, np.uint16), two.copy())
     space.raw_encode(np.zeros(2, np.uint8), two, out8)
-    space.gaps_to_indices(two, 20, two.copy())
+    space.runs_expand(two, two, np.zeros(12, np.uint32))

@@ -119,7 +119,7 @@ def _best_label(labels: U16, num_classes: int, choice: str, profile: str) -> tup
 def _view(data: Buffer) -> memoryview:
     try:
         return memoryview(data).cast("B")
-    except TypeError as problem:
+    except (TypeError, ValueError, BufferError) as problem:  # ValueError: big-endian, structured or object arrays
         validate.refuse(f"data is {type(data).__name__}, expected a contiguous buffer of bytes: {problem}")
 
 
@@ -179,7 +179,9 @@ def _decode(
     indices, index_parameters = _read_indices(header, index)
     labels, label_parameters = _read_labels(header, label)
     if content_digest(header.pool_size, header.num_classes, indices, labels) != header.content_digest:
-        raise error(ErrorCode.CONTENT_DIGEST, "the decoded content does not match its digest", offset=38, section="header")
+        raise error(
+            ErrorCode.CONTENT_DIGEST, "the decoded content does not match its digest", offset=38, section="header"
+        )
     decoded = _Decoded(Payload(header, indices, labels), index_parameters, label_parameters, {})
     _read_ancillary(decoded, view)
     for array in (indices, labels, decoded.payload.weights, decoded.payload.soft_labels):
@@ -196,7 +198,9 @@ def _check_expectations(header: Header, pool_size: int | None, fingerprint: byte
 
     if pool_size is not None:
         if header.pool_size != validate.integer(pool_size, "pool_size", 0, 2**32 - 1):
-            fail(ErrorCode.POOL_SIZE_MISMATCH, f"made for a pool of {header.pool_size} images, yours has {pool_size}", 12)
+            fail(
+                ErrorCode.POOL_SIZE_MISMATCH, f"made for a pool of {header.pool_size} images, yours has {pool_size}", 12
+            )
     else:
         if header.pool_size > limits.max_pool:
             fail(ErrorCode.LIMIT, f"pool of {header.pool_size} images, limit {limits.max_pool}: pass pool_size", 12)
@@ -298,7 +302,7 @@ def recode(
 ) -> bytes:
     """Write a payload again with other codecs or sections.
 
-    With no argument but ``data`` the result is ``data``, byte for byte: codecs, transmitted parameters and tables are kept.
+    With no argument but ``data`` the result is ``data``, byte for byte: codecs, parameters and tables are kept.
 
     Args:
         index_codec, label_codec: "keep", "auto" or a codec's name.
@@ -318,22 +322,28 @@ def recode(
     if label_codec != "keep":
         label_section = _best_label(payload.labels, header.num_classes, label_codec, profile)
     more = dict(payload.extra)
-    names = payload.class_names if class_names is _KEEP else class_names
-    pairs = payload.metadata if metadata is _KEEP else metadata
-    if names is not None:
-        more[container.CLASS_NAMES] = sections.write_names(names, header.num_classes)
-    if pairs:
-        more[container.METADATA] = sections.write_metadata(pairs)
     for s in header.sections[2:]:
         if s.type in decoded.symbols:
             more[s.type] = _rewrite_symbols(decoded, s, _view(data))
+        elif s.type not in more:  # text as it stands: it need not be in normalisation form C
+            more[s.type] = bytes(_view(data)[s.offset : s.offset + s.length])
+    if class_names is not _KEEP:
+        more.pop(container.CLASS_NAMES, None)
+        if class_names is not None:
+            more[container.CLASS_NAMES] = sections.write_names(class_names, header.num_classes)
+    if metadata is not _KEEP:
+        more.pop(container.METADATA, None)
+        if metadata:
+            more[container.METADATA] = sections.write_metadata(metadata)
     for unwanted in drop:
         kinds = [s.type for s in header.sections[2:] if unwanted in (s.type, s.name)]
         if not kinds:
             validate.refuse(f"drop: the file has no ancillary section {unwanted!r}")
         more.pop(kinds[0], None)
-    changed = sorted(more.items()) != [(s.type, bytes(_view(data)[s.offset : s.offset + s.length])) for s in header.sections[2:]]
-    if container.SIGNATURE_SECTION in more and (changed or "keep" != index_codec or "keep" != label_codec):
+    changed = sorted(more.items()) != [
+        (s.type, bytes(_view(data)[s.offset : s.offset + s.length])) for s in header.sections[2:]
+    ]
+    if container.SIGNATURE_SECTION in more and (changed or index_codec != "keep" or label_codec != "keep"):
         del more[container.SIGNATURE_SECTION]  # it signed other bytes
     unknown = any(kind not in container.SECTION_NAMES and kind not in container.PRIVATE for kind in more)
     return container.build(
@@ -341,7 +351,9 @@ def recode(
         pool_size=header.pool_size,
         count=header.count,
         num_classes=header.num_classes,
-        pool_fingerprint=header.pool_fingerprint if pool_fingerprint is _KEEP else validate.fingerprint(pool_fingerprint),
+        pool_fingerprint=header.pool_fingerprint
+        if pool_fingerprint is _KEEP
+        else validate.fingerprint(pool_fingerprint),
         content_digest=header.content_digest,
         sections=[index_section, label_section, *sorted(more.items())],
     )

@@ -181,14 +181,19 @@ def _check_type(st: Stream, kind: int, previous: int, position: int, at: int) ->
 
 
 def _check_minor(minor: int, sections: Sequence[Section]) -> None:
-    unknown = [s.type for s in sections if s.type >= ANCILLARY and s.type not in SECTION_NAMES and s.type not in PRIVATE]
+    unknown = [
+        s.type for s in sections if s.type >= ANCILLARY and s.type not in SECTION_NAMES and s.type not in PRIVATE
+    ]
     if minor <= MINOR and unknown:
         raise error(
             ErrorCode.MINOR_VERSION, f"version 1.{minor} has no section {unknown[0]:#04x}", offset=9, section="header"
         )
     if minor > MINOR and not unknown:
         raise error(
-            ErrorCode.MINOR_VERSION, f"marked 1.{minor} but uses nothing newer than 1.{MINOR}", offset=9, section="header"
+            ErrorCode.MINOR_VERSION,
+            f"marked 1.{minor} but uses nothing newer than 1.{MINOR}",
+            offset=9,
+            section="header",
         )
 
 
@@ -239,7 +244,9 @@ def build(
         table += bytes([kind]) + varint_bytes(len(body))
     length = FIXED + len(table) + 4
     if length > 255:
-        raise error(ErrorCode.INVALID_ARGUMENT, f"{len(sections)} sections need a header of {length} bytes, at most 255")
+        raise error(
+            ErrorCode.INVALID_ARGUMENT, f"{len(sections)} sections need a header of {length} bytes, at most 255"
+        )
     header = SIGNATURE + _STRUCT.pack(
         MAJOR,
         minor,

@@ -1,4 +1,4 @@
-"""Every error a decoder or encoder of this package raises, and the numbered codes shared by all implementations (SPEC.md, "Errors")."""
+"""Every error of this package, and the numbered codes shared by all implementations (SPEC.md section 9)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ErrorCode(IntEnum):
 
 
 class UserError(ValueError):
-    """A mistake of the caller that is no property of a payload (wrong flag, missing file, unusable setting). One clear line."""
+    """A mistake of the caller that is no property of a payload: wrong flag, missing file, unusable setting."""
 
 
 class PladaError(ValueError):
@@ -64,9 +64,7 @@ class PladaError(ValueError):
         section: name of the section ("header", "index", "label", "class names", ...), or None.
     """
 
-    def __init__(
-        self, code: ErrorCode, message: str, *, offset: int | None = None, section: str | None = None
-    ) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, offset: int | None = None, section: str | None = None) -> None:
         self.code = ErrorCode(code)
         self.offset = offset
         self.section = section
@@ -91,7 +89,7 @@ class TruncatedError(PladaError, EOFError):
 
 
 class UnsupportedError(PladaError, NotImplementedError):
-    """Valid in a newer version or another profile, unreadable here: version, flag, codec, critical section, missing library."""
+    """Perhaps valid elsewhere, unreadable here: version, flag, codec, critical section, missing library."""
 
 
 class ChecksumError(PladaError):

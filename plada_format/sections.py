@@ -86,7 +86,9 @@ def write_metadata(metadata: Mapping[str, str]) -> bytes:
     for key, value in metadata.items():
         name = _text_bytes(key, "a metadata key", MAX_KEY, 1)
         if name in by_key:
-            raise error(ErrorCode.INVALID_ARGUMENT, f"metadata key {key!r} occurs twice in Unicode normalisation form C")
+            raise error(
+                ErrorCode.INVALID_ARGUMENT, f"metadata key {key!r} occurs twice in Unicode normalisation form C"
+            )
         by_key[name] = _prefixed(name) + _prefixed(_text_bytes(value, f"metadata {key!r}", MAX_VALUE))
     pairs = [by_key[name] for name in sorted(by_key)]
     body = varint_bytes(len(pairs)) + b"".join(pairs)
@@ -128,7 +130,8 @@ def quantise_weights(weights: ArrayLike, count: int) -> U16:
     if bad.any():
         entry = int(np.argmax(bad))
         raise error(ErrorCode.INVALID_ARGUMENT, f"weights[{entry}] = {w[entry]} is not a positive finite number")
-    return np.clip(np.rint(128 + 16 * np.log2(w)), 0, 255).astype(np.uint16)
+    symbols: U16 = np.clip(np.rint(128 + 16 * np.log2(w)), 0, 255).astype(np.uint16)
+    return symbols
 
 
 def weights_from(symbols: U16) -> NDArray[np.float32]:
@@ -137,7 +140,7 @@ def weights_from(symbols: U16) -> NDArray[np.float32]:
 
 
 def quantise_soft_labels(table: ArrayLike, num_classes: int) -> U16:
-    """Symbols of a (K, K) table of probabilities, rows sum to 1: largest remainder to a row sum of 255; flat (K * K,)."""
+    """Flat symbols (K * K,) of a (K, K) table of probabilities: largest remainder to a row sum of 255."""
     p = np.asarray(table)
     if not 2 <= num_classes <= MAX_SOFT_CLASSES:
         raise error(ErrorCode.INVALID_ARGUMENT, f"soft labels need 2 to {MAX_SOFT_CLASSES} classes, not {num_classes}")
@@ -154,7 +157,8 @@ def quantise_soft_labels(table: ArrayLike, num_classes: int) -> U16:
     q = np.floor(scaled).astype(np.int64)
     rank = np.argsort(np.argsort(-(scaled - q), axis=1, kind="stable"), axis=1, kind="stable")
     q += rank < (255 - q.sum(1))[:, None]
-    return q.reshape(-1).astype(np.uint16)
+    symbols: U16 = q.reshape(-1).astype(np.uint16)
+    return symbols
 
 
 def soft_labels_from(symbols: U16, num_classes: int) -> NDArray[np.float32]:

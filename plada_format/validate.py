@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._types import AnyArray, U16, U32
+from ._types import U16, U32, AnyArray
 from .errors import ErrorCode, error
 from .limits import MAX_CLASSES, MAX_POOL
 
@@ -70,7 +70,7 @@ def indices_array(indices: ArrayLike, pool_size: int) -> U32:
     if down.any():
         entry = int(np.argmax(down)) + 1
         problem = "repeats" if array[entry] == array[entry - 1] else "is below"
-        refuse(f"indices[{entry}] = {array[entry]} {problem} indices[{entry - 1}] = {array[entry - 1]}: sort, no duplicates")
+        refuse(f"indices[{entry}] = {array[entry]} {problem} indices[{entry - 1}] = {array[entry - 1]}: sort them")
     return np.ascontiguousarray(array, np.uint32)
 
 

@@ -1,7 +1,7 @@
 """Fill the worked examples of SPEC.md, between ``<!--EXAMPLE:name-->`` and ``<!--/EXAMPLE-->``.
 
-    python vectors/spec_examples.py          rewrite SPEC.md
-    python vectors/spec_examples.py --check  fail if SPEC.md would change
+python vectors/spec_examples.py          rewrite SPEC.md
+python vectors/spec_examples.py --check  fail if SPEC.md would change
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ A, LABELS = 4, [2, 2, 2, 0, 2, 2, 1, 1]
 #: Explanations by codec; {0}, {1}, ... are the bytes of the stream.
 NOTES = {
     "index-bitmap": "bits 3, 4, 5 of byte 0, bits 1, 2 of byte 2, bit 7 of byte 3 are one",
-    "index-golomb": """{0}        P = 1: Exp-Golomb, order 0. The gaps are 3 0 0 11 0 12, so t = 4 1 1 12 1 13 and q = 2 0 0 3 0 3
+    "index-golomb": """{0}        P = 1: Exp-Golomb, order 0. Gaps 3 0 0 11 0 12, t = 4 1 1 12 1 13, q = 2 0 0 3 0 3
 {1} {2} {3}  part A 001 1 1 0001 1 0001, no part B, part C 00 - - 001 - 101 (first bit first), 2 padding bits""",
     "index-runs": """{0}        R = 3 runs: 3-5, 17-18, 31
 {1} {2} {3}  block of the unkept stretches 3 11 12, the later ones minus 1: 3 10 11 (P = 3: Exp-Golomb, order 1)
@@ -118,7 +118,11 @@ def _file_example() -> str:
         (58 + data[47], 58 + data[47] + data[49], "label stream: " + " ".join(map(str, labels))),
         (58 + data[47] + data[49], len(data), "CRC-32 of 20 and the stream"),
     ]
-    lines = [f"N = {N}, K = 3, indices {' '.join(map(str, INDICES))}, labels {' '.join(map(str, labels))}", f"file {_hex(data)}", ""]
+    lines = [
+        f"N = {N}, K = 3, indices {' '.join(map(str, INDICES))}, labels {' '.join(map(str, labels))}",
+        f"file {_hex(data)}",
+        "",
+    ]
     lines += [f"{a:4d}  {_hex(data[a:b]):47}  {text}" for a, b, text in rows]
     return "\n".join(lines)
 
@@ -137,10 +141,12 @@ def filled(text: str) -> str:
     """SPEC.md's text with all examples in place."""
     for name, example in examples().items():
         block = f"<!--EXAMPLE:{name}-->\n```text\n{example}\n```\n<!--/EXAMPLE-->"
-        text, count = re.subn(
-            rf"<!--EXAMPLE:{name}-->(?:.*?<!--/EXAMPLE-->)?", lambda _, b=block: b, text, count=1, flags=re.DOTALL
-        ) if f"<!--EXAMPLE:{name}-->\n```" in text else re.subn(
-            rf"<!--EXAMPLE:{name}-->", lambda _, b=block: b, text, count=1
+        text, count = (
+            re.subn(
+                rf"<!--EXAMPLE:{name}-->(?:.*?<!--/EXAMPLE-->)?", lambda _, b=block: b, text, count=1, flags=re.DOTALL
+            )
+            if f"<!--EXAMPLE:{name}-->\n```" in text
+            else re.subn(rf"<!--EXAMPLE:{name}-->", lambda _, b=block: b, text, count=1)
         )
         if count != 1:
             raise SystemExit(f"SPEC.md has no place for example {name!r}")

@@ -74,4 +74,12 @@ def _named(choice: str, known: dict[str, _C], kind: str) -> _C:
     return known[choice]
 
 
-__all__ = ["INDEX_CODECS", "LABEL_CODECS", "PROFILES", "IndexCodec", "LabelCodec", "index_candidates", "label_candidates"]
+__all__ = [
+    "INDEX_CODECS",
+    "LABEL_CODECS",
+    "PROFILES",
+    "IndexCodec",
+    "LabelCodec",
+    "index_candidates",
+    "label_candidates",
+]

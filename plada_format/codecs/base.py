@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from .._types import U16, U32
 from ..engines.stream import Stream
@@ -15,9 +15,9 @@ class IndexCodec(Protocol):
     """Coder of an index set with 0 < k < N. ``parameters`` is what a stream transmits besides the content: passing
     back what :meth:`decode` returned reproduces the stream."""
 
-    id: ClassVar[int]
-    name: ClassVar[str]
-    profile: ClassVar[str]
+    id: int
+    name: str
+    profile: str
 
     def encode(self, indices: U32, pool_size: int, parameters: Any = None) -> bytes:
         """The stream of strictly increasing ``indices`` below ``pool_size``."""
@@ -31,9 +31,9 @@ class IndexCodec(Protocol):
 class LabelCodec(Protocol):
     """Coder of n >= 1 symbols below ``alphabet`` >= 2."""
 
-    id: ClassVar[int]
-    name: ClassVar[str]
-    profile: ClassVar[str]
+    id: int
+    name: str
+    profile: str
 
     def encode(self, labels: U16, alphabet: int, parameters: Any = None) -> bytes:
         """The stream of ``labels``."""

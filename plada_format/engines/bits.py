@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._types import AnyArray, Bytes, I64, U32
+from .._types import I64, U32, AnyArray, Bytes
 
 CHUNK = 1 << 18  # values handled at once: bounds temporary memory to a few MiB
 
@@ -57,7 +57,7 @@ def pack(bits: Bytes) -> bytes:
 
 
 def bit_positions(buf: Bytes, limit: int) -> I64:
-    """Positions of the one bits of ``buf``, at most about ``limit`` of them (whole pieces), looking only at non-zero bytes."""
+    """Positions of the one bits of ``buf``; stops after the piece that reaches ``limit`` of them."""
     found: list[I64] = []
     count = 0
     for part in chunks(len(buf), 1 << 20):

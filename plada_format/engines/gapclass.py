@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .._types import AnyArray, I64, U16, U32
+from .._types import I64, U16, U32, AnyArray
 from ..accel import backend
 from ..errors import ErrorCode
 from . import bits
@@ -17,7 +17,8 @@ from .stream import Stream
 CLASSES = 124
 PRECISION = 16
 _HALVING = (
-    65536, 62757, 60097, 57549, 55109, 52773, 50535, 48393, 46341, 44376, 42495, 40693, 38968, 37316, 35734, 34219, 32768,
+    65536, 62757, 60097, 57549, 55109, 52773, 50535, 48393, 46341,
+    44376, 42495, 40693, 38968, 37316, 35734, 34219, 32768,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._types import AnyArray, I64, U16, U32
+from .._types import I64, U16, U32, AnyArray
 from ..accel import backend
 from ..errors import ErrorCode
 from . import bits, intblock
@@ -167,7 +167,7 @@ def decode(st: Stream, alphabet: int, n: int) -> tuple[U16, HuffmanTable]:
     if n * int(table.lengths.min()) > 8 * st.left:
         st.missing("the Huffman codes")
     longest = int(table.lengths.max())
-    order, codes = _reversed_codes(table.lengths)
+    order, _ = _reversed_codes(table.lengths)
     slots = np.arange(1 << longest)
     symbol_of = np.empty(1 << longest, np.uint16)
     length_of = np.empty(1 << longest, np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._types import AnyArray, U32
+from .._types import U32, AnyArray
 from ..accel import backend
 from ..errors import ErrorCode
 from . import bits

@@ -5,8 +5,11 @@ hostile bytes is checked here and comes back as a negative status. Loads are wri
 integer without numba, a signed 64-bit one with it (numba would turn mixed signedness into floating point).
 """
 
-# No "from __future__ import annotations" users here: kernels stay free of anything numba would have to understand.
+from __future__ import annotations
+
 import numpy as np
+
+from .._types import AnyArray
 
 CTZ8 = np.array([8 if v == 0 else (v & -v).bit_length() - 1 for v in range(256)], np.uint8)
 # de Bruijn sequence: multiplying it by 2^n puts a different 5-bit pattern on top for each n
@@ -14,14 +17,14 @@ CTZ32 = np.zeros(32, np.uint8)
 CTZ32[[((0x077CB531 << n) & 0xFFFFFFFF) >> 27 for n in range(32)]] = range(32)
 
 
-def bitmap_scan(buf, words, out):
+def bitmap_scan(buf: AnyArray, words: AnyArray, out: AnyArray) -> int:
     """Positions of the one bits of ``buf`` into ``out``; their count, or -1 if they are more than ``len(out)``.
 
     ``words`` holds as many whole groups of 8 bytes as there are, as little-endian int64.
     """
     count = 0
-    limit = out.shape[0]
-    for group in range(words.shape[0]):
+    limit = len(out)
+    for group in range(len(words)):
         word = 0 | int(words[group])
         if word == 0:
             continue
@@ -34,7 +37,7 @@ def bitmap_scan(buf, words, out):
                 out[count] = 64 * group + half + int(CTZ32[((lowest * 0x077CB531) & 0xFFFFFFFF) >> 27])
                 count += 1
                 value ^= lowest
-    for byte in range(8 * words.shape[0], buf.shape[0]):
+    for byte in range(8 * len(words), len(buf)):
         value = 0 | int(buf[byte])
         while value:
             if count == limit:
@@ -45,24 +48,24 @@ def bitmap_scan(buf, words, out):
     return count
 
 
-def bitmap_fill(indices, out):
+def bitmap_fill(indices: AnyArray, out: AnyArray) -> int:
     """Set the bits ``indices`` in the zeroed ``out``."""
-    for j in range(indices.shape[0]):
-        i = (0 | int(indices[j]))
+    for j in range(len(indices)):
+        i = 0 | int(indices[j])
         out[i >> 3] |= 1 << (i & 7)
     return 0
 
 
-def unary_decode(buf, start_byte, q):
+def unary_decode(buf: AnyArray, start_byte: int, q: AnyArray) -> int:
     """Part A of an integer block: zero-bit counts before each of the next ``len(q)`` one bits, clipped to 2**32-1.
 
     Returns the bit position after the last one bit, or -1 if the buffer ends before.
     """
     count = 0
-    n = q.shape[0]
+    n = len(q)
     previous = 8 * start_byte
-    for byte in range(start_byte, buf.shape[0]):
-        value = (0 | int(buf[byte]))
+    for byte in range(start_byte, len(buf)):
+        value = 0 | int(buf[byte])
         while value:
             position = 8 * byte + (0 | int(CTZ8[value]))
             gap = position - previous
@@ -75,7 +78,7 @@ def unary_decode(buf, start_byte, q):
     return -1
 
 
-def field(buf, position, width):
+def field(buf: AnyArray, position: int, width: int) -> int:
     """Field of 0..32 bits. The caller has checked that it lies in the buffer."""
     value = 0
     if width:
@@ -91,17 +94,17 @@ def field(buf, position, width):
     return value
 
 
-def fields_decode(buf, start, width, out):
+def fields_decode(buf: AnyArray, start: int, width: int, out: AnyArray) -> int:
     """``len(out)`` fields of ``width`` bits from bit ``start``; the caller has checked that they lie in the buffer."""
     mask = (1 << width) - 1
     byte = start >> 3
     ready = 0
     have = 0
-    if width and out.shape[0]:
+    if width and len(out):
         ready = (0 | int(buf[byte])) >> (start & 7)
         have = 8 - (start & 7)
         byte += 1
-    for j in range(out.shape[0]):
+    for j in range(len(out)):
         while have < width:
             ready |= (0 | int(buf[byte])) << have
             byte += 1
@@ -109,16 +112,16 @@ def fields_decode(buf, start, width, out):
         out[j] = ready & mask
         ready >>= width
         have -= width
-    return start + width * out.shape[0]
+    return start + width * len(out)
 
 
-def golomb_finish(buf, start, values, divisor, width):
+def golomb_finish(buf: AnyArray, start: int, values: AnyArray, divisor: int, width: int) -> int:
     """Parts B and C of a Golomb block. ``values`` holds q on entry, v on return; part B lies in the buffer.
 
     Returns the bit position after part C; -1: part C is cut off; -2: a value of 2**32 or more.
     """
-    n = values.shape[0]
-    bits = 8 * buf.shape[0]
+    n = len(values)
+    bits = 8 * len(buf)
     threshold = (2 << width) - divisor
     mask = (1 << width) - 1
     extra_at = start + n * width
@@ -144,7 +147,7 @@ def golomb_finish(buf, start, values, divisor, width):
                 return -1
             low = 2 * low + (((0 | int(buf[extra_at >> 3])) >> (extra_at & 7)) & 1) - threshold
             extra_at += 1
-        q = (0 | int(values[j]))
+        q = 0 | int(values[j])
         if q > most or q * divisor + low > 0xFFFFFFFF:
             large = True
         else:
@@ -154,15 +157,15 @@ def golomb_finish(buf, start, values, divisor, width):
     return extra_at
 
 
-def exp_golomb_finish(buf, start, values, order):
+def exp_golomb_finish(buf: AnyArray, start: int, values: AnyArray, order: int) -> int:
     """Parts B and C of an Exp-Golomb block; as :func:`golomb_finish`. All q are at most 32 - order."""
-    n = values.shape[0]
-    bits = 8 * buf.shape[0]
+    n = len(values)
+    bits = 8 * len(buf)
     position = start
     extra_at = start + n * order
     large = False
     for j in range(n):
-        q = (0 | int(values[j]))
+        q = 0 | int(values[j])
         if extra_at + q > bits:
             return -1
         value = ((((1 << q) + field(buf, extra_at, q)) - 1) << order) + field(buf, position, order)
@@ -177,7 +180,7 @@ def exp_golomb_finish(buf, start, values, order):
     return extra_at
 
 
-def put(out, position, width, value):
+def put(out: AnyArray, position: int, width: int, value: int) -> int:
     """Write a field into zeroed bits."""
     byte = position >> 3
     shift = position & 7
@@ -191,7 +194,7 @@ def put(out, position, width, value):
     return position + width
 
 
-def bit_length(value):
+def bit_length(value: int) -> int:
     """Number of bits of a non-negative integer below 2**33."""
     n = 0
     if value >= 1 << 16:
@@ -209,12 +212,12 @@ def bit_length(value):
     return n
 
 
-def golomb_cost(values, divisor, width):
+def golomb_cost(values: AnyArray, divisor: int, width: int) -> int:
     """Sum of the bits of parts A, B, C of a Golomb block."""
     threshold = (2 << width) - divisor
-    total = values.shape[0] * (width + 1)
-    for j in range(values.shape[0]):
-        v = (0 | int(values[j]))
+    total = len(values) * (width + 1)
+    for j in range(len(values)):
+        v = 0 | int(values[j])
         q = v // divisor
         total += q
         if v - q * divisor >= threshold:
@@ -222,17 +225,17 @@ def golomb_cost(values, divisor, width):
     return total
 
 
-def exp_golomb_cost(values, order):
+def exp_golomb_cost(values: AnyArray, order: int) -> int:
     """Sum of the bits of parts A, B, C of an Exp-Golomb block."""
-    total = values.shape[0] * (order + 1)
-    for j in range(values.shape[0]):
+    total = len(values) * (order + 1)
+    for j in range(len(values)):
         total += 2 * (bit_length(((0 | int(values[j])) >> order) + 1) - 1)
     return total
 
 
-def golomb_encode(values, divisor, width, extra_start, out):
-    """Write the three parts into the zeroed ``out``, whose size the caller computed; ``extra_start`` = bits of A and B."""
-    n = values.shape[0]
+def golomb_encode(values: AnyArray, divisor: int, width: int, extra_start: int, out: AnyArray) -> int:
+    """Write the three parts into the zeroed ``out`` of the right size; ``extra_start`` = bits of A and B."""
+    n = len(values)
     threshold = (2 << width) - divisor
     unary_at = 0
     extra_at = extra_start
@@ -241,7 +244,7 @@ def golomb_encode(values, divisor, width, extra_start, out):
     have = low_at & 7
     ready = 0
     for j in range(n):
-        v = (0 | int(values[j]))
+        v = 0 | int(values[j])
         q = v // divisor
         low = v - q * divisor
         unary_at += q
@@ -263,14 +266,14 @@ def golomb_encode(values, divisor, width, extra_start, out):
     return extra_at
 
 
-def exp_golomb_encode(values, order, extra_start, out):
+def exp_golomb_encode(values: AnyArray, order: int, extra_start: int, out: AnyArray) -> int:
     """As :func:`golomb_encode`."""
-    n = values.shape[0]
+    n = len(values)
     unary_at = 0
     low_at = extra_start - n * order
     extra_at = extra_start
     for j in range(n):
-        v = (0 | int(values[j]))
+        v = 0 | int(values[j])
         t = (v >> order) + 1
         q = bit_length(t) - 1
         unary_at += q
@@ -281,12 +284,12 @@ def exp_golomb_encode(values, order, extra_start, out):
     return extra_at
 
 
-def fields_encode(values, width, out):
+def fields_encode(values: AnyArray, width: int, out: AnyArray) -> int:
     """Fields of ``width`` bits into the zeroed ``out``."""
     byte = 0
     ready = 0
     have = 0
-    for j in range(values.shape[0]):
+    for j in range(len(values)):
         ready |= (0 | int(values[j])) << have
         have += width
         while have >= 8:
@@ -299,49 +302,61 @@ def fields_encode(values, width, out):
     return 0
 
 
-def huffman_decode(buf, start, symbol_of, length_of, longest, out):
+def huffman_decode(
+    buf: AnyArray, start: int, symbol_of: AnyArray, length_of: AnyArray, longest: int, out: AnyArray
+) -> int:
     """Decode ``len(out)`` code words from bit ``start`` by tables over the next ``longest`` bits.
 
     Returns the bit position after the last word, or -1 if the buffer ends within a word.
     """
-    bits = 8 * buf.shape[0]
-    size = buf.shape[0]
+    bits = 8 * len(buf)
+    size = len(buf)
     mask = (1 << longest) - 1
     position = start
-    for j in range(out.shape[0]):
+    for j in range(len(out)):
         byte = position >> 3
         window = 0
         for n in range(3):
             if byte + n < size:
                 window |= (0 | int(buf[byte + n])) << (8 * n)
         slot = (window >> (position & 7)) & mask
-        position += (0 | int(length_of[slot]))
+        position += 0 | int(length_of[slot])
         if position > bits:
             return -1
         out[j] = symbol_of[slot]
     return position
 
 
-def huffman_encode(words, lengths, reversed_code, out):
+def huffman_encode(words: AnyArray, lengths: AnyArray, reversed_code: AnyArray, out: AnyArray) -> int:
     """Write the code words ``words`` (ranks into ``lengths`` and ``reversed_code``) into the zeroed ``out``."""
     position = 0
-    for j in range(words.shape[0]):
-        w = (0 | int(words[j]))
+    for j in range(len(words)):
+        w = 0 | int(words[j])
         position = put(out, position, (0 | int(lengths[w])), (0 | int(reversed_code[w])))
     return position
 
 
-def rans_decode(buf, start, lanes, precision, states, slot_frequency, slot_bias, slot_rank, out):
+def rans_decode(
+    buf: AnyArray,
+    start: int,
+    lanes: int,
+    precision: int,
+    states: AnyArray,
+    slot_frequency: AnyArray,
+    slot_bias: AnyArray,
+    slot_rank: AnyArray,
+    out: AnyArray,
+) -> int:
     """Decode ``len(out)`` ranks. ``states`` int64 (lanes,) hold the initial states; tables have 2**precision slots.
 
     Returns the byte position after the last word, or -1 if a word is missing. The final states are in ``states``.
     """
     mask = (1 << precision) - 1
-    size = buf.shape[0]
+    size = len(buf)
     position = start
     lane = 0
-    for j in range(out.shape[0]):
-        x = (0 | int(states[lane]))
+    for j in range(len(out)):
+        x = 0 | int(states[lane])
         slot = x & mask
         out[j] = slot_rank[slot]
         x = (0 | int(slot_frequency[slot])) * (x >> precision) + (0 | int(slot_bias[slot]))
@@ -357,15 +372,23 @@ def rans_decode(buf, start, lanes, precision, states, slot_frequency, slot_bias,
     return position
 
 
-def rans_encode(ranks, lanes, precision, frequency, cumulative, states, words):
-    """Encode backwards; words fill ``words`` (uint16, one per symbol at most) from its end. Returns the first used slot."""
-    n = ranks.shape[0]
-    at = words.shape[0]
+def rans_encode(
+    ranks: AnyArray,
+    lanes: int,
+    precision: int,
+    frequency: AnyArray,
+    cumulative: AnyArray,
+    states: AnyArray,
+    words: AnyArray,
+) -> int:
+    """Encode backwards; ``words`` (uint16, one per symbol) fills from its end. Returns the first used slot."""
+    n = len(ranks)
+    at = len(words)
     for j in range(n - 1, -1, -1):
         lane = j % lanes
-        x = (0 | int(states[lane]))
-        r = (0 | int(ranks[j]))
-        f = (0 | int(frequency[r]))
+        x = 0 | int(states[lane])
+        r = 0 | int(ranks[j])
+        f = 0 | int(frequency[r])
         if (x >> (32 - precision)) >= f:
             at -= 1
             words[at] = x & 0xFFFF
@@ -375,11 +398,11 @@ def rans_encode(ranks, lanes, precision, frequency, cumulative, states, words):
     return at
 
 
-def gap_split(gaps, classes, widths, raw):
+def gap_split(gaps: AnyArray, classes: AnyArray, widths: AnyArray, raw: AnyArray) -> int:
     """Class, number of raw bits and raw bits of every gap (SPEC.md 6.4)."""
     total = 0
-    for j in range(gaps.shape[0]):
-        v = (0 | int(gaps[j]))
+    for j in range(len(gaps)):
+        v = 0 | int(gaps[j])
         if v < 8:
             classes[j] = v
             widths[j] = 0
@@ -393,12 +416,12 @@ def gap_split(gaps, classes, widths, raw):
     return total
 
 
-def raw_decode(buf, start, classes, gaps):
+def raw_decode(buf: AnyArray, start: int, classes: AnyArray, gaps: AnyArray) -> int:
     """Add the raw bits to the classes. Returns the bit position after them, or -1 if the buffer ends before."""
-    bits = 8 * buf.shape[0]
+    bits = 8 * len(buf)
     position = start
-    for j in range(classes.shape[0]):
-        c = (0 | int(classes[j]))
+    for j in range(len(classes)):
+        c = 0 | int(classes[j])
         if c < 8:
             gaps[j] = c
         else:
@@ -410,23 +433,25 @@ def raw_decode(buf, start, classes, gaps):
     return position
 
 
-def raw_encode(widths, raw, out):
+def raw_encode(widths: AnyArray, raw: AnyArray, out: AnyArray) -> int:
     """Write the raw bits of every gap into the zeroed ``out``."""
     position = 0
-    for j in range(widths.shape[0]):
+    for j in range(len(widths)):
         position = put(out, position, (0 | int(widths[j])), (0 | int(raw[j])))
     return position
 
 
-def gaps_to_indices(gaps, pool_size, out):
-    """Indices from gaps; 0, or -1 as soon as an index reaches ``pool_size``."""
+def runs_expand(skipped: AnyArray, lengths: AnyArray, out: AnyArray) -> int:
+    """Indices of alternating runs, coded as in SPEC.md 6.3; the caller has checked that they fill ``out`` exactly."""
     position = -1
-    for j in range(gaps.shape[0]):
-        position += 1 + (0 | int(gaps[j]))
-        if position >= pool_size:
-            return -1
-        out[j] = position
-    return 0
+    at = 0
+    for run in range(len(lengths)):
+        position += 1 + (0 | int(skipped[run]))
+        for _ in range((0 | int(lengths[run])) + 1):
+            out[at] = position
+            at += 1
+            position += 1
+    return at
 
 
 NAMES = (
@@ -448,6 +473,6 @@ NAMES = (
     "gap_split",
     "raw_decode",
     "raw_encode",
-    "gaps_to_indices",
+    "runs_expand",
 )
 HELPERS = ("field", "put", "bit_length")

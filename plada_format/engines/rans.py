@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._types import AnyArray, I64, U16
+from .._types import I64, U16, AnyArray
 from ..accel import backend
 from ..errors import ErrorCode
 from . import intblock
@@ -191,9 +191,7 @@ def _words(st: Stream) -> U16:
     return st.buf[st.pos : st.pos + left].view("<u2")
 
 
-def _decode_scalar(
-    st: Stream, precision: int, states: I64, frequency: I64, bias: I64, symbol: U16, out: U16
-) -> int:
+def _decode_scalar(st: Stream, precision: int, states: I64, frequency: I64, bias: I64, symbol: U16, out: U16) -> int:
     words = _words(st).tolist() if st.left < 1 << 18 else _words(st)
     f, b, mask = frequency.tolist(), bias.tolist(), (1 << precision) - 1
     x, at, slots = int(states[0]), 0, []
@@ -211,9 +209,7 @@ def _decode_scalar(
     return st.pos + 2 * at
 
 
-def _decode_lanes(
-    st: Stream, precision: int, states: I64, frequency: I64, bias: I64, symbol: U16, out: U16
-) -> int:
+def _decode_lanes(st: Stream, precision: int, states: I64, frequency: I64, bias: I64, symbol: U16, out: U16) -> int:
     words = _words(st)
     lanes, mask, at = len(states), (1 << precision) - 1, 0
     x = states

@@ -15,7 +15,7 @@ MAX_WINDOW = 1 << 27
 _MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-def _library(section: str | None, decoding: bool) -> "zstandard":  # type: ignore[valid-type]  # module as a type
+def _library(section: str | None, decoding: bool) -> zstandard:  # type: ignore[valid-type]  # module as a type
     try:
         import zstandard
     except ImportError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._types import Bytes, U32
+from ..._types import U32, Bytes
 from ...accel import backend
 from ...engines import bits
 from ...engines.stream import Stream

@@ -11,7 +11,7 @@ from ...errors import ErrorCode
 
 
 class Codec:
-    """Gaps in the smallest number of bytes that holds the largest, as byte planes or interleaved, in a Zstandard frame."""
+    """Gaps of equal width in bytes, as planes or interleaved, in a Zstandard frame."""
 
     id = 0x10
     name = "delta-zstd"

@@ -16,9 +16,7 @@ class Codec:
     name = "rans"
     profile = "baseline"
 
-    def encode(
-        self, indices: U32, pool_size: int, parameters: tuple[int, rans.FrequencyTable] | None = None
-    ) -> bytes:
+    def encode(self, indices: U32, pool_size: int, parameters: tuple[int, rans.FrequencyTable] | None = None) -> bytes:
         classes, widths, raw = gapclass.split(gapclass.gaps_of(indices))
         if parameters:
             half_life, table = parameters
@@ -28,7 +26,9 @@ class Codec:
         return head + rans.encode(classes, gapclass.CLASSES, table) + gapclass.pack_raw(widths, raw)
 
     @staticmethod
-    def _smaller(classes: np.ndarray[tuple[int], np.dtype[np.uint16]], pool_size: int) -> tuple[int, rans.FrequencyTable]:
+    def _smaller(
+        classes: np.ndarray[tuple[int], np.dtype[np.uint16]], pool_size: int
+    ) -> tuple[int, rans.FrequencyTable]:
         """Geometric or transmitted table, by estimated size."""
         counts = np.bincount(classes, minlength=gapclass.CLASSES)
         half_life = gapclass.geometric_half_life(pool_size, len(classes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..._types import U32
+from ...accel import backend
 from ...engines import intblock
 from ...engines.stream import Stream, varint_bytes
 from ...errors import ErrorCode
@@ -31,26 +32,29 @@ class Codec:
         runs = st.varint("the number of runs")
         if not 1 <= runs <= count:
             st.fail(ErrorCode.PARAMETER, f"{runs} runs for {count} images", at=0)
-        skipped32, p_skipped = intblock.decode(st, runs)
-        lengths = np.empty(runs, np.uint64)
-        p_lengths = None
-        if runs > 1:
-            lengths32, p_lengths = intblock.decode(st, runs - 1)
-            lengths[:-1] = lengths32
-            lengths[:-1] += np.uint64(1)
+        skipped, p_skipped = intblock.decode(st, runs)
+        lengths, p_lengths = intblock.decode(st, runs - 1) if runs > 1 else (np.zeros(0, np.uint32), None)
         st.finish()
-        before_last = int(lengths[:-1].sum())
-        if before_last >= count:
+        last = count - int(lengths.sum(dtype=np.uint64)) - (runs - 1)
+        if last < 1:
             st.fail(ErrorCode.INDEX_RANGE, f"runs of more than {count} images", at=0)
-        lengths[-1] = count - before_last
-        skipped = skipped32.astype(np.uint64)
-        skipped[1:] += np.uint64(1)
-        if count + int(skipped.sum()) > pool_size:
+        if count + int(skipped.sum(dtype=np.uint64)) + runs - 1 > pool_size:
             st.fail(ErrorCode.INDEX_RANGE, f"indices reach beyond the pool of {pool_size} images", at=0)
-        out = np.ones(count, np.uint32)
-        out[0] = skipped[0]
-        out[np.cumsum(lengths[:-1]).astype(np.int64)] += skipped[1:].astype(np.uint32)
-        return np.cumsum(out, dtype=np.uint32), (p_skipped, p_lengths)
+        return _expand(skipped, np.append(lengths, np.uint32(last - 1)), count), (p_skipped, p_lengths)
+
+
+def _expand(skipped: U32, lengths: U32, count: int) -> U32:
+    """Indices of runs given as coded (first skip as it is, all else minus 1), whose sums have been checked."""
+    kernels = backend(count)
+    if kernels is not None:
+        out = np.empty(count, np.uint32)
+        kernels.runs_expand(skipped, lengths, out)
+        return out
+    out = np.ones(count, np.uint32)
+    out[0] = skipped[0]
+    starts = np.cumsum(lengths[:-1], dtype=np.int64) + np.arange(1, len(lengths))
+    out[starts] = skipped[1:] + np.uint32(2)
+    return np.cumsum(out, dtype=np.uint32)
 
 
 CODEC = Codec()

@@ -30,16 +30,16 @@ class Codec:
 
     def decode(self, st: Stream, alphabet: int, count: int) -> tuple[U16, None]:
         width = (alphabet - 1).bit_length()
+        start = 8 * st.pos
         st.take((count * width + 7) // 8, "the labels")
         st.finish()
-        if count * width:
-            st.end_padding(count * width, "labels")
+        st.end_padding(start + count * width, "labels")
         kernels = backend(count)
         if kernels is not None:
             wide = np.empty(count, np.uint32)
-            kernels.fields_decode(st.buf, 0, width, wide)
+            kernels.fields_decode(st.buf, start, width, wide)
         else:
-            wide = bits.unpack_fields(st.buf, 0, width, count)
+            wide = bits.unpack_fields(st.buf, start, width, count)
         if int(wide.max()) >= alphabet:
             entry = int(np.argmax(wide >= alphabet))
             st.fail(ErrorCode.LABEL_RANGE, f"label {wide[entry]} of entry {entry}, the largest is {alphabet - 1}", at=0)

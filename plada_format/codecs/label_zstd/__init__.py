@@ -40,7 +40,9 @@ class Codec:
             labels = np.ascontiguousarray(table).view("<u2").reshape(-1).astype(np.uint16)
         if int(labels.max()) >= alphabet:
             entry = int(np.argmax(labels >= alphabet))
-            st.fail(ErrorCode.LABEL_RANGE, f"label {labels[entry]} of entry {entry}, the largest is {alphabet - 1}", at=0)
+            st.fail(
+                ErrorCode.LABEL_RANGE, f"label {labels[entry]} of entry {entry}, the largest is {alphabet - 1}", at=0
+            )
         return labels, planes
 
 
