@@ -343,7 +343,8 @@ def recode(
     changed = sorted(more.items()) != [
         (s.type, bytes(_view(data)[s.offset : s.offset + s.length])) for s in header.sections[2:]
     ]
-    if container.SIGNATURE_SECTION in more and (changed or index_codec != "keep" or label_codec != "keep"):
+    kept_header = pool_fingerprint is _KEEP and index_codec == label_codec == "keep"
+    if container.SIGNATURE_SECTION in more and (changed or not kept_header):
         del more[container.SIGNATURE_SECTION]  # it signed other bytes
     unknown = any(kind not in container.SECTION_NAMES and kind not in container.PRIVATE for kind in more)
     return container.build(

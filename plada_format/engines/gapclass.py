@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 
 import numpy as np
 
@@ -22,9 +23,8 @@ _HALVING = (
 )  # fmt: skip
 
 
-def lowest(c: int) -> int:
-    """lo(c), the smallest gap of class ``c``."""
-    return c if c < 8 else (4 + c % 4) << (c // 4 - 1)
+#: lo(c), the smallest gap of every class
+LOWEST = tuple(c if c < 8 else (4 + c % 4) << (c // 4 - 1) for c in range(CLASSES))
 
 
 def _survival(a: int, half_life: int) -> int:
@@ -38,8 +38,9 @@ def _survival(a: int, half_life: int) -> int:
 
 def geometric_table(pool_size: int, count: int, half_life: int) -> FrequencyTable:
     """The table computed from P = ``half_life`` >= 1 (in 1/256 gaps)."""
-    n = sum(1 for c in range(CLASSES) if lowest(c) <= pool_size - count)
-    cumulative = [((65536 - _survival(lowest(c), half_life)) * (65536 - n) >> 16) + c for c in range(n)] + [65536]
+    n = bisect_right(LOWEST, pool_size - count)
+    cumulative = [((65536 - _survival(low, half_life)) * (65536 - n) >> 16) + c for c, low in enumerate(LOWEST[:n])]
+    cumulative.append(65536)
     return FrequencyTable(SymbolSet(np.arange(n)), PRECISION, np.diff(cumulative).astype(np.int64))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,11 +169,13 @@ def decode(st: Stream, table: FrequencyTable, n: int) -> U16:
     states = st.take(4 * lanes, "the rANS states").view("<u4").astype(np.int64)
     if int(states.min()) < LOW:
         st.fail(ErrorCode.CODER_STATE, "initial rANS state below 2^16", at=at)
+    kernels = backend(n)
+    if lanes == 1 and n < (1024 if kernels is not None else (1 << table.precision) // 4):
+        return _decode_few(st, table, int(states[0]), n)
     frequency = np.repeat(table.frequencies, table.frequencies)
     bias = np.arange(1 << table.precision) - np.repeat(table.cumulative, table.frequencies)
     symbol = np.repeat(symbols, table.frequencies)
     out = np.empty(n, np.uint16)
-    kernels = backend(n)
     if kernels is not None:
         end = int(kernels.rans_decode(st.buf, st.pos, lanes, table.precision, states, frequency, bias, symbol, out))
     else:
@@ -184,6 +187,26 @@ def decode(st: Stream, table: FrequencyTable, n: int) -> U16:
     if (states != LOW).any():
         st.fail(ErrorCode.CODER_STATE, "final rANS state is not 2^16")
     return out
+
+
+def _decode_few(st: Stream, table: FrequencyTable, x: int, n: int) -> U16:
+    """One lane by bisection: for few symbols, a table of 2^s slots costs more than it saves."""
+    f, c, mask = table.frequencies.tolist(), table.cumulative.tolist(), (1 << table.precision) - 1
+    words, at, found = _words(st), 0, []
+    for _ in range(n):
+        slot = x & mask
+        j = bisect_right(c, slot) - 1
+        found.append(j)
+        x = f[j] * (x >> table.precision) + slot - c[j]
+        if x < LOW:
+            if at == len(words):
+                st.missing("the rANS words")
+            x = x << 16 | int(words[at])
+            at += 1
+    st.pos += 2 * at
+    if x != LOW:
+        st.fail(ErrorCode.CODER_STATE, "final rANS state is not 2^16")
+    return table.members.symbols[found].astype(np.uint16)
 
 
 def _words(st: Stream) -> U16:
