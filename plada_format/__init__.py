@@ -17,7 +17,6 @@ from .errors import (
     TruncatedError,
     UnsupportedError,
 )
-from .limits import Limits
 
 if TYPE_CHECKING:
     from .accel import warmup as warmup
@@ -29,24 +28,30 @@ if TYPE_CHECKING:
     from .api import write as write
     from .container import Header as Header
     from .container import Section as Section
-    from .join import join as join
+    from .limits import Limits as Limits
     from .manifest import Manifest as Manifest
     from .manifest import ManifestBuilder as ManifestBuilder
+    from .manifest import group_digest as group_digest
+    from .manifest import join as join
+    from .manifest import merge_manifests as merge_manifests
     from .payload import Payload as Payload
 
 __version__ = "0.1.0"
 
-# Loaded at first use: numpy alone takes longer to import than ``plada --help`` may take to answer.
+# Loaded at first use: numpy alone takes longer to import than ``plada --help`` may take.
 _LAZY = {
     "Header": ".container",
+    "Limits": ".limits",
     "Manifest": ".manifest",
     "ManifestBuilder": ".manifest",
     "Payload": ".payload",
     "Section": ".container",
     "decode": ".api",
     "encode": ".api",
+    "group_digest": ".manifest",
     "inspect": ".api",
-    "join": ".join",
+    "join": ".manifest",
+    "merge_manifests": ".manifest",
     "read": ".api",
     "recode": ".api",
     "warmup": ".accel",
@@ -59,7 +64,7 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         value = getattr(import_module(_LAZY[name], __name__), name)
-        globals()[name] = value  # also over a submodule of the same name, which the import has just put there
+        globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -89,8 +94,10 @@ __all__ = [
     "__version__",
     "decode",
     "encode",
+    "group_digest",
     "inspect",
     "join",
+    "merge_manifests",
     "read",
     "recode",
     "warmup",

@@ -110,9 +110,10 @@ def _exercise(space: Any) -> None:
     table16, table8 = np.zeros(4, np.uint16), np.ones(4, np.uint8)
     space.huffman_decode(buf, 0, table16, table8, 2, np.zeros(2, np.uint16))
     space.huffman_encode(np.zeros(2, np.uint16), table8, table16, out8)
-    slots = np.full(2, 1, np.int64)
-    space.rans_decode(buf, 4, 1, 1, i64, slots, slots * 0, table16, np.zeros(2, np.uint16))
+    slots32 = np.full(2, 1, np.int32)
+    space.rans_decode(buf, 4, 1, 1, i64, slots32, slots32, table16, np.zeros(2, np.uint16))
     i64[0] = 1 << 16
+    slots = np.full(2, 1, np.int64)
     space.rans_encode(np.zeros(2, np.uint16), 1, 1, slots, slots * 0, i64, np.zeros(2, np.uint16))
     space.gap_split(two, np.zeros(2, np.uint16), np.zeros(2, np.uint8), np.zeros(2, np.uint32))
     space.raw_decode(buf, 0, np.zeros(2, np.uint16), two.copy())

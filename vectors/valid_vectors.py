@@ -148,11 +148,11 @@ def _special() -> Iterator[Vector]:
         pf.encode(np.arange(len(fib)), fib, pool_size=20000, num_classes=20, index_codec="runs", label_codec="huffman"),
         ["label", "huffman", "longest code"],
     )
-    lanes = np.minimum(_lcg(65536, 30, 21), _lcg(65536, 30, 22))
-    spread = np.arange(65536) + np.cumsum(_lcg(65536, 3, 23))
-    for k in (65535, 65536):
+    lanes = np.minimum(_lcg(131072, 4, 21), _lcg(131072, 3, 22))
+    spread = np.arange(131072) + np.cumsum(_lcg(131072, 2, 23) * _lcg(131072, 2, 24))
+    for k in (65535, 65536, 131072):
         data = pf.encode(
-            spread[:k], lanes[:k], pool_size=200_000, num_classes=30, index_codec="rans", label_codec="rans"
+            spread[:k], lanes[:k], pool_size=300_000, num_classes=4, index_codec="rans", label_codec="rans"
         )
         yield f"rans_lanes_{k}", data, ["index", "label", "rans", "lanes"]
     # a table that names a symbol which does not occur is valid

@@ -418,19 +418,26 @@ def gap_split(gaps: AnyArray, classes: AnyArray, widths: AnyArray, raw: AnyArray
 
 def raw_decode(buf: AnyArray, start: int, classes: AnyArray, gaps: AnyArray) -> int:
     """Add the raw bits to the classes. Returns the bit position after them, or -1 if the buffer ends before."""
-    bits = 8 * len(buf)
-    position = start
+    size = len(buf)
+    byte = start >> 3  # start is a byte boundary
+    ready = 0
+    have = 0
     for j in range(len(classes)):
         c = 0 | int(classes[j])
         if c < 8:
             gaps[j] = c
         else:
             width = (c >> 2) - 1
-            if position + width > bits:
-                return -1
-            gaps[j] = ((4 + (c & 3)) << width) + field(buf, position, width)
-            position += width
-    return position
+            while have < width:
+                if byte == size:
+                    return -1
+                ready |= (0 | int(buf[byte])) << have
+                byte += 1
+                have += 8
+            gaps[j] = ((4 + (c & 3)) << width) + (ready & ((1 << width) - 1))
+            ready >>= width
+            have -= width
+    return 8 * byte - have
 
 
 def raw_encode(widths: AnyArray, raw: AnyArray, out: AnyArray) -> int:

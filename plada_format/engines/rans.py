@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._types import I64, U16, AnyArray
+from .._types import I32, I64, U16, AnyArray
 from ..accel import backend
 from ..errors import ErrorCode
 from . import intblock
@@ -16,13 +16,13 @@ from .huffman import SymbolSet, ranks, read_symbols, write_symbols
 from .stream import Stream
 
 LOW = 1 << 16  # states live in 2^16 .. 2^32 - 1
-MANY_LANES = 32
-LANES_FROM = 65_536
+#: (symbols from which it holds, lanes), largest first
+LANES = ((131_072, 64), (65_536, 32), (0, 1))
 
 
 def lanes_for(n: int) -> int:
     """Number of interleaved states for ``n`` symbols."""
-    return 1 if n < LANES_FROM else MANY_LANES
+    return next(lanes for least, lanes in LANES if n >= least)
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,9 @@ def decode(st: Stream, table: FrequencyTable, n: int) -> U16:
     kernels = backend(n)
     if lanes == 1 and n < (1024 if kernels is not None else (1 << table.precision) // 4):
         return _decode_few(st, table, int(states[0]), n)
-    frequency = np.repeat(table.frequencies, table.frequencies)
-    bias = np.arange(1 << table.precision) - np.repeat(table.cumulative, table.frequencies)
+    frequency = np.repeat(table.frequencies.astype(np.int32), table.frequencies)
+    bias = np.arange(1 << table.precision, dtype=np.int32)
+    bias -= np.repeat(table.cumulative.astype(np.int32), table.frequencies)
     symbol = np.repeat(symbols, table.frequencies)
     out = np.empty(n, np.uint16)
     if kernels is not None:
@@ -214,7 +215,7 @@ def _words(st: Stream) -> U16:
     return st.buf[st.pos : st.pos + left].view("<u2")
 
 
-def _decode_scalar(st: Stream, precision: int, states: I64, frequency: I64, bias: I64, symbol: U16, out: U16) -> int:
+def _decode_scalar(st: Stream, precision: int, states: I64, frequency: I32, bias: I32, symbol: U16, out: U16) -> int:
     words = _words(st).tolist() if st.left < 1 << 18 else _words(st)
     f, b, mask = frequency.tolist(), bias.tolist(), (1 << precision) - 1
     x, at, slots = int(states[0]), 0, []
@@ -232,22 +233,31 @@ def _decode_scalar(st: Stream, precision: int, states: I64, frequency: I64, bias
     return st.pos + 2 * at
 
 
-def _decode_lanes(st: Stream, precision: int, states: I64, frequency: I64, bias: I64, symbol: U16, out: U16) -> int:
-    words = _words(st)
-    lanes, mask, at = len(states), (1 << precision) - 1, 0
-    x = states
-    for start in range(0, len(out), lanes):
-        m = min(lanes, len(out) - start)
-        here = x[:m]
-        slot = here & mask
-        out[start : start + m] = symbol[slot]
-        here = frequency[slot] * (here >> precision) + bias[slot]
-        low = here < LOW
-        count = int(np.count_nonzero(low))
-        if count:
-            if at + count > len(words):
+def _decode_lanes(st: Stream, precision: int, states: I64, frequency: I32, bias: I32, symbol: U16, out: U16) -> int:
+    """All lanes at once; a few array operations per group of symbols, none of which allocates."""
+    words = _words(st).astype(np.int64)
+    lanes, mask, at, n = len(states), (1 << precision) - 1, 0, len(out)
+    frequency64, bias64 = frequency.astype(np.int64), bias.astype(np.int64)
+    slots = np.empty((-(-n // lanes), lanes), np.int64)
+    f, low = np.empty(lanes, np.int64), np.empty(lanes, bool)
+    x: I64 = states
+    end = len(words)
+    for group, slot in enumerate(slots):
+        if group == len(slots) - 1 and n % lanes:  # the last symbols fill only some lanes
+            m = n % lanes
+            x, f, low, slot = x[:m], f[:m], low[:m], slot[:m]
+        np.bitwise_and(x, mask, out=slot)
+        np.take(frequency64, slot, out=f, mode="clip")  # "clip" skips a copy; slots are in range by the mask
+        np.right_shift(x, precision, out=x)
+        np.multiply(x, f, out=x)
+        np.take(bias64, slot, out=f, mode="clip")
+        np.add(x, f, out=x)
+        np.less(x, LOW, out=low)
+        needy = low.nonzero()[0]
+        if len(needy):
+            if at + len(needy) > end:
                 return -1
-            here[low] = here[low] << 16 | words[at : at + count]
-            at += count
-        x[:m] = here
+            x[needy] = x[needy] << 16 | words[at : at + len(needy)]
+            at += len(needy)
+    out[:] = symbol[slots.reshape(-1)[:n]]
     return st.pos + 2 * at

@@ -10,7 +10,7 @@ from .stream import Stream
 if TYPE_CHECKING:
     import zstandard
 
-LEVEL = 19
+LEVEL = 22
 MAX_WINDOW = 1 << 27
 _MAGIC = b"\x28\xb5\x2f\xfd"
 

@@ -9,6 +9,13 @@ from ...engines import gapclass, rans
 from ...engines.stream import Stream, varint_bytes
 
 
+def _others(indices: U32, pool_size: int) -> U32:
+    """The images of the pool that are not listed."""
+    rest = np.ones(pool_size, bool)
+    rest[indices] = False
+    return np.flatnonzero(rest).astype(np.uint32)
+
+
 class Codec:
     """Gap classes by static rANS, with a transmitted or a geometric table; raw bits beside."""
 
@@ -17,6 +24,8 @@ class Codec:
     profile = "baseline"
 
     def encode(self, indices: U32, pool_size: int, parameters: tuple[int, rans.FrequencyTable] | None = None) -> bytes:
+        if 2 * len(indices) > pool_size:
+            indices = _others(indices, pool_size)
         classes, widths, raw = gapclass.split(gapclass.gaps_of(indices))
         if parameters:
             half_life, table = parameters
@@ -44,6 +53,9 @@ class Codec:
         return (0, sent) if cost < fixed else (half_life, geometric)
 
     def decode(self, st: Stream, pool_size: int, count: int) -> tuple[U32, tuple[int, rans.FrequencyTable]]:
+        dense = 2 * count > pool_size
+        if dense:
+            count = pool_size - count
         half_life = st.varint("the half-life of index-rans")
         if half_life:
             table = gapclass.geometric_table(pool_size, count, half_life)
@@ -52,7 +64,8 @@ class Codec:
         classes = rans.decode(st, table, count)
         gaps = gapclass.read_raw(st, classes)
         st.finish()
-        return gapclass.indices_from(st, gaps, pool_size), (half_life, table)
+        indices = gapclass.indices_from(st, gaps, pool_size)
+        return _others(indices, pool_size) if dense else indices, (half_life, table)
 
 
 CODEC = Codec()

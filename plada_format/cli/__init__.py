@@ -1,0 +1,1 @@
+"""The command ``plada``. Nothing here imports numpy before a command runs, so that ``plada --help`` answers at once."""
