@@ -199,6 +199,7 @@ def _frames(prefix: str, head: bytes, make: Any) -> Iterator[Vector]:
     yield bad("size_8_bytes", FRAME[:4] + b"\xe0" + b"\xff" * 8 + FRAME[6:], "content size of 2^64 - 1")
     yield bad("window", FRAME[:4] + b"\x40\x90\x03\x00" + FRAME[6:], "window of 2^28, content size in two bytes")
     yield bad("block_type", FRAME[:6] + b"\x1f\x00\x00\x03\x00\x00", "reserved block type")
+    yield bad("block_size", FRAME[:6] + b"\x23\x00\x00\x00", "a block larger than the window")
     yield bad("short", FRAME[:6] + b"\x11\x00\x00\x03\x00", "two bytes where three are declared")
     yield bad("long", FRAME[:6] + b"\x21\x00\x00\x03\x00\x00\x00", "four bytes where three are declared")
     yield bad("corrupt", FRAME[:6] + b"\x1d\x00\x00\x03\x00\x00", "a compressed block that is none")

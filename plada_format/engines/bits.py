@@ -8,7 +8,7 @@ import numpy as np
 
 from .._types import I64, U32, AnyArray, Bytes
 
-CHUNK = 1 << 18  # values handled at once: bounds temporary memory to a few MiB
+CHUNK = 1 << 16  # values handled at once: bounds temporary memory to a few MiB
 
 
 def chunks(n: int, size: int = CHUNK) -> Iterator[slice]:
@@ -60,7 +60,7 @@ def bit_positions(buf: Bytes, limit: int) -> I64:
     """Positions of the one bits of ``buf``; stops after the piece that reaches ``limit`` of them."""
     found: list[I64] = []
     count = 0
-    for part in chunks(len(buf), 1 << 20):
+    for part in chunks(len(buf), 1 << 14):  # hostile bytes may all be 0xff: 8 positions of 8 bytes each, several times
         piece = buf[part]
         byte = np.flatnonzero(piece)
         ones = np.flatnonzero(np.unpackbits(piece[byte], bitorder="little"))

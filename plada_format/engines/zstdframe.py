@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 LEVEL = 22
 MAX_WINDOW = 1 << 27
+MAX_BLOCK = 1 << 17
 _MAGIC = b"\x28\xb5\x2f\xfd"
 
 
@@ -64,10 +65,11 @@ def _frame_problem(frame: bytes, size: int) -> str | None:
     if descriptor & 0x03:
         return "has a dictionary id"
     single = bool(descriptor & 0x20)
-    at = 5
+    at, window = 5, size
     if not single:
         exponent, mantissa = frame[5] >> 3, frame[5] & 7
-        if (1 << (10 + exponent)) * (8 + mantissa) > 8 * MAX_WINDOW:
+        window = (1 << (7 + exponent)) * (8 + mantissa)
+        if window > MAX_WINDOW:
             return "window above 2^27"
         at = 6
     field = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
@@ -86,6 +88,8 @@ def _frame_problem(frame: bytes, size: int) -> str | None:
         kind = header >> 1 & 3
         if kind == 3:
             return "reserved block type"
+        if header >> 3 > min(window, MAX_BLOCK):
+            return f"block of {header >> 3} bytes"
         at += 3 + (1 if kind == 1 else header >> 3)
         if len(frame) < at:
             return "cut off in a block"
