@@ -104,3 +104,11 @@ def test_pad_and_field_example() -> None:
     value = int.from_bytes(bytes.fromhex("a601"), "little")
     assert value >> 1 & 7 == 3
     assert value >> 5 & 31 == 13
+
+
+def test_kaitai_description_names_every_section_type() -> None:
+    text = (ROOT / "docs/plada.ksy").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^    (0x[0-9a-f]{2}): (\w+)$", text, re.MULTILINE))
+    expected = {f"0x{number:02x}": name.replace("-", "_") for number, name in NAMES.items()}
+    expected |= {f"0x{number:02x}": name.replace(" ", "_") for number, name in container.SECTION_NAMES.items()}
+    assert listed == expected
