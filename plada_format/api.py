@@ -90,6 +90,8 @@ def encode(
     for kind, body in (extra or {}).items():
         if kind not in container.PRIVATE:
             validate.refuse(f"extra section type {kind!r} is not private (0xC0 to 0xDF)")
+        if not isinstance(body, bytes | bytearray | memoryview):
+            validate.refuse(f"extra section {kind:#x} is of type {type(body).__name__}, expected bytes")
         more[kind] = bytes(body)
     return container.build(
         minor=container.MINOR,

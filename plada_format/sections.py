@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._types import U16
+from ._types import U16, AnyArray
 from .codecs import LABEL_CODECS, label_candidates
 from .engines.stream import Stream, varint_bytes
 from .errors import ErrorCode, error
@@ -67,8 +67,9 @@ def _finish(st: Stream) -> None:
 
 def write_names(names: Sequence[str], num_classes: int) -> bytes:
     """Body of the class names section."""
-    if isinstance(names, str) or len(names) != num_classes:
-        count = "a string" if isinstance(names, str) else f"{len(names)} names"
+    sized = isinstance(names, Collection) and not isinstance(names, str)
+    if not sized or len(names) != num_classes:
+        count = f"{len(names)} names" if sized else f"of type {type(names).__name__}"
         raise error(ErrorCode.INVALID_ARGUMENT, f"class_names is {count}, expected {num_classes} names")
     return b"".join(_prefixed(_text_bytes(name, f"class name {n}", MAX_NAME)) for n, name in enumerate(names))
 
@@ -82,6 +83,8 @@ def read_names(st: Stream, num_classes: int) -> tuple[str, ...]:
 
 def write_metadata(metadata: Mapping[str, str]) -> bytes:
     """Body of the metadata section; keys sorted bytewise."""
+    if not isinstance(metadata, Mapping):
+        raise error(ErrorCode.INVALID_ARGUMENT, f"metadata is of type {type(metadata).__name__}, expected a mapping")
     by_key: dict[bytes, bytes] = {}
     for key, value in metadata.items():
         name = _text_bytes(key, "a metadata key", MAX_KEY, 1)
@@ -120,9 +123,16 @@ def read_metadata(st: Stream) -> dict[str, str]:
     return pairs
 
 
+def _numbers(values: ArrayLike, what: str) -> AnyArray:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as problem:  # nested lists of different lengths
+        raise error(ErrorCode.INVALID_ARGUMENT, f"{what}: {problem}") from None
+
+
 def quantise_weights(weights: ArrayLike, count: int) -> U16:
     """Symbols q of positive finite weights, (k,): weight = 2^((q - 128) / 16), clipped to 2^-8 .. 2^7.94."""
-    w = np.asarray(weights)
+    w = _numbers(weights, "weights")
     if w.dtype.kind not in "fiu" or w.shape != (count,):
         raise error(ErrorCode.INVALID_ARGUMENT, f"weights of shape {w.shape}, {w.dtype}; expected {count} numbers")
     w = w.astype(np.float64)
@@ -141,7 +151,7 @@ def weights_from(symbols: U16) -> NDArray[np.float32]:
 
 def quantise_soft_labels(table: ArrayLike, num_classes: int) -> U16:
     """Flat symbols (K * K,) of a (K, K) table of probabilities: largest remainder to a row sum of 255."""
-    p = np.asarray(table)
+    p = _numbers(table, "soft_labels")
     if not 2 <= num_classes <= MAX_SOFT_CLASSES:
         raise error(ErrorCode.INVALID_ARGUMENT, f"soft labels need 2 to {MAX_SOFT_CLASSES} classes, not {num_classes}")
     if p.dtype.kind not in "fiu" or p.shape != (num_classes, num_classes):

@@ -37,6 +37,7 @@ def _integers(values: ArrayLike, name: str) -> AnyArray:
     if array.size == 0:
         return np.zeros(0, np.int64)
     if array.dtype.kind == "f":
+        array = array.astype(np.float64)  # float16 cannot hold the bound
         bad = ~(np.isfinite(array) & (array == np.floor(array)) & (np.abs(array) < 2**53))
         if bad.any():
             entry = int(np.argmax(bad))

@@ -1,0 +1,84 @@
+# make test   set up .venv and run every check (the one command of CI)
+# make demo   the whole job on real images: teacher, scores, selection, payload, student, report
+# make lint | fuzz | bench | vectors | dist | clean
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := test
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+FUZZ_SECONDS ?= 60
+PYTEST_ARGS ?=
+CODEC_TESTS := $(wildcard tests/format tests/vectors)
+
+# Spinning OpenMP threads make a shared machine many times slower; unit tests are too small for a second thread.
+export OMP_WAIT_POLICY := PASSIVE
+QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HYPOTHESIS_PROFILE=ci
+
+.NOTPARALLEL:
+.PHONY: setup test lint unit codec-checks demo fuzz bench bench-gpu vectors dist clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: plada needs Python 3.11 or newer, with venv (make PYTHON=/path/to/python3)"; exit 1; }
+	@echo "== setting up $(VENV) with $$($(PYTHON) -V 2>&1); this downloads a few hundred MB once"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@$(BIN)/python -m pip check --disable-pip-version-check
+	@touch $@
+
+# Lint first, since it fails fastest; the full suite last, so that its closing line is the last thing on the screen.
+test: lint codec-checks unit
+
+lint: $(STAMP)
+	@echo "== ruff"
+	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
+	@echo "== mypy --strict plada_format"
+	@$(BIN)/mypy --strict plada_format
+
+# The codec again with every array access of the kernels checked, and with the kernels as plain Python.
+codec-checks: $(STAMP)
+	@echo "== codec, kernels compiled with bounds checks"
+	@$(QUIET) NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.cache/numba-bounds PLADA_ACCEL=numba HYPOTHESIS_PROFILE=quick \
+		$(BIN)/python -m pytest -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
+	@echo "== codec, kernels not compiled"
+	@$(QUIET) NUMBA_DISABLE_JIT=1 PLADA_ACCEL=numba HYPOTHESIS_PROFILE=quick \
+		$(BIN)/python -m pytest -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
+
+unit: $(STAMP)
+	@echo "== all tests"
+	@mkdir -p .cache && rm -f .cache/coverage*
+	@$(QUIET) $(BIN)/python -m pytest --cov --cov-report=term --durations=10 $(PYTEST_ARGS) tests
+
+demo: $(STAMP)
+	@$(BIN)/python -m plada_select.demo
+
+fuzz: $(STAMP)
+	@$(BIN)/python fuzz/marathon.py --seconds $(FUZZ_SECONDS)
+
+# Hours on a quiet machine, most of it for formats; each command goes on where it was stopped, and can be run alone.
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks.check_paper
+	@$(BIN)/python -m benchmarks.formats --sizes --times --plot
+	@$(BIN)/python -m benchmarks.figures
+	@$(BIN)/python benchmarks/manifest/run.py
+	@$(BIN)/python benchmarks/selection/run.py
+	@$(BIN)/python benchmarks/scoring/run.py
+
+bench-gpu: $(STAMP)
+	@$(BIN)/python benchmarks/scoring/run.py --device cuda --arch convnextv2_tiny --input-size 224 --batch-size 256
+
+vectors: $(STAMP)
+	@$(BIN)/python vectors/generate.py
+
+dist: $(STAMP)
+	@$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) .cache build dist htmlcov *.egg-info .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

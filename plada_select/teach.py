@@ -1,0 +1,107 @@
+"""``plada teach``: a labelled target dataset in, a teacher checkpoint out, through the one training loop of
+``plada_train``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from plada_format.errors import UserError
+
+_RESUME = "resume"  # folder below the checkpoint with the loop's own states; gone when the teacher is done
+
+
+def teach(
+    target: str,
+    folder: str | Path,
+    *,
+    arch: str,
+    weights: str = "none",
+    mode: str = "auto",
+    input_size: int | None = None,
+    val_fraction: float = 0.2,
+    use_val: bool = False,
+    seed: int = 0,
+    cache: str | Path | None = None,
+    device: str = "auto",
+    recipe: Any = None,
+    hidden: int | None = None,
+    batch_size: int = 64,
+    threads: int | None = None,
+    progress: bool = True,
+    evaluate_test: bool = True,
+) -> dict[str, Any]:
+    """Train a teacher and save it.
+
+    Args:
+        target: what :func:`plada_train.open_task` opens: folder with train/val/test, Parquet, packed npz.
+        folder: checkpoint folder (model.safetensors, model.json).
+        arch: any timm model name.
+        weights: none | hub | wheel | path of a safetensors file.
+        mode: auto | head | mlp | finetune | scratch | paper. "head" and "mlp" train on cached features of the frozen
+            backbone.
+        val_fraction: part of the training images held out per class where the target has no validation split.
+        use_val: train on the validation images too; then a part is held out for the decisions only, and the result
+            refitted on all.
+        hidden: width of the hidden layer of "mlp".
+        batch_size, threads: of feature extraction.
+        recipe: :class:`plada_train.Recipe` in place of the default of the mode.
+        evaluate_test: measure on the test split if there is one.
+
+    Returns:
+        Metrics: validation accuracy, test accuracy where measured, and what the loop reports.
+
+    Raises:
+        UserError: no such target, a class without training images, or a single class.
+    """
+    import numpy as np
+
+    from plada_train import evaluate, fit_classifier, open_task, pick_device, save_checkpoint
+
+    task = open_task(target, val_fraction=val_fraction, seed=seed)
+    train = task.split("trainval" if use_val else "train")
+    names = tuple(task.class_names)
+    if len(names) < 2:
+        raise UserError(f"{target}: {len(names)} class; a teacher needs at least two")
+    counts = np.bincount(np.asarray(train.labels), minlength=len(names))
+    empty = [names[c] for c in np.flatnonzero(counts == 0)]
+    if empty:
+        raise UserError(
+            f"{target}: {len(empty)} of {len(names)} classes have no training image: {', '.join(empty[:5])}"
+        )
+    folder = Path(folder)
+    val = None if use_val else task.split("val")
+    trained = fit_classifier(
+        train,
+        arch=arch,
+        weights=weights,
+        mode=mode,
+        val=val if val is None or len(val) else None,
+        input_size=input_size,
+        seed=seed,
+        cache=cache,
+        work_dir=folder / _RESUME,
+        hidden=hidden,
+        batch_size=batch_size,
+        threads=threads,
+        device=device,
+        progress=progress,
+        recipe=recipe,
+    )
+    metrics = dict(trained.metrics)
+    metrics["summary"] = trained.summary
+    metrics["train_images"] = len(train)
+    parts = {} if use_val else {"val": task.split("val")}
+    if evaluate_test:
+        parts["test"] = task.split("test")
+    for name, images in parts.items():
+        if len(images):
+            result = evaluate(
+                trained.model, images, device=pick_device(device), cache=cache, threads=threads, progress=progress
+            )
+            metrics[f"{name}_accuracy"] = float(result.accuracy)
+            metrics[f"{name}_images"] = int(result.count)
+    save_checkpoint(folder, trained.model, class_names=names, metrics=metrics, seed=seed)
+    shutil.rmtree(folder / _RESUME, ignore_errors=True)
+    return metrics
