@@ -59,7 +59,7 @@ demo: $(STAMP)
 	@$(BIN)/python -m plada_select.demo
 
 fuzz: $(STAMP)
-	@$(BIN)/python fuzz/marathon.py --seconds $(FUZZ_SECONDS)
+	@$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 # Hours on a quiet machine, most of it for formats; each command goes on where it was stopped, and can be run alone.
 bench: $(STAMP)

@@ -3,8 +3,9 @@
     python -m benchmarks.figures                 # everything; run it on a quiet machine
     python -m benchmarks.figures overhead uniform acceptance times import
 
-``acceptance`` reads ``acceptance.csv`` (``python -m benchmarks.acceptance``); all else is measured here. The table goes to
-``benchmarks/results/figures.csv``, the measurements behind it to ``figures_*.csv``. Exit code 1 if a figure is not reached. Times are the best of 20 in one process on one core.
+``acceptance`` reads ``acceptance.csv`` (``python -m benchmarks.acceptance``); all else is measured here. The table
+goes to ``benchmarks/results/figures.csv``, the measurements behind it to ``figures_*.csv``. Exit code 1 if a figure is
+not reached. Times are the best of 20 in one process on one core.
 """
 
 from __future__ import annotations

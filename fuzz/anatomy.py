@@ -108,7 +108,9 @@ class Anatomy:
 
     def right_table(self) -> bytes:
         """The section table that belongs to the pieces."""
-        return b"".join([bytes((p.type,)) + (varint(len(p.body)) if p.length is None else p.length) for p in self.pieces])
+        return b"".join(
+            [bytes((p.type,)) + (varint(len(p.body)) if p.length is None else p.length) for p in self.pieces]
+        )
 
     def build(self) -> bytes:
         """The file."""

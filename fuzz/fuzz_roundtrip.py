@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 for path in (ROOT, ROOT / "tests" / "format"):
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, settings  # noqa: E402  # the path comes first
 
-from fuzz.harness import instrumented, start
+from fuzz.harness import instrumented, start  # noqa: E402
 
 settings.register_profile("fuzz", deadline=None, database=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("fuzz")
@@ -20,7 +21,7 @@ settings.load_profile("fuzz")
 with instrumented():
     import test_properties as properties
 
-PROPERTIES = (
+PROPERTIES: tuple[Any, ...] = (
     properties.test_round_trip,
     properties.test_auto_round_trip,
     properties.test_digest_and_equality_do_not_depend_on_codecs,

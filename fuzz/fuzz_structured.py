@@ -1,7 +1,7 @@
 """Atheris target whose mutations know the format: edit header, table, parameters and streams, repair the checksums.
 
-Where libFuzzer asks for a mutant, ``fuzz.mutate`` makes it from the file at hand; half of the time libFuzzer's own mutation
-of one stream is used, with the checksums made right again.
+Where libFuzzer asks for a mutant, ``fuzz.mutate`` makes it from the file at hand; half of the time libFuzzer's own
+mutation of one stream is used, with the checksums made right again.
 """
 
 from __future__ import annotations

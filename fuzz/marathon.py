@@ -27,15 +27,15 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402  # the path comes first, for "python fuzz/marathon.py"
-import plada_format as pf  # noqa: E402
 
+import plada_format as pf  # noqa: E402
 from fuzz import batch, mutate, oracle  # noqa: E402
 
 RESULT = ROOT / "fuzz" / "results" / "marathon.json"
 CRASHES = ROOT / "fuzz" / "crashes"
 HANG = 120.0  # seconds on one file after which a worker is given up
-#: Address space beyond what the warm worker has. The bound of SPEC.md section 10 for these limits is 16 MiB, 80 with the
-#: largest table of soft labels; the rest is room for the allocator's own habits.
+#: Address space beyond what the warm worker has. The bound of SPEC.md section 10 for these limits is 16 MiB, 80 with
+#: the largest table of soft labels; the rest is room for the allocator's own habits.
 ROOM = 256 << 20
 
 
@@ -131,7 +131,9 @@ class State:
         self.wall = old["wall_seconds"]
         t = self.total
         t.counts = {name: Counter(c) for name, c in old["counts"].items()}
-        t.seconds, t.compared, t.referred, t.measured = (old[n] for n in ("cpu_seconds", "compared", "referred", "measured"))
+        t.seconds, t.compared, t.referred, t.measured = (
+            old[n] for n in ("cpu_seconds", "compared", "referred", "measured")
+        )
         t.slowest, t.largest_memory = old["slowest"], old["largest_memory"]
         t.findings = [[message, ""] for message in old["findings"]]
         return True
@@ -156,7 +158,9 @@ class State:
             "cpu_seconds": round(t.seconds, 1),
             "machine": {"cpu": _cpu(), "python": platform.python_version(), "numpy": np.__version__, "numba": _numba()},
             "by_code": dict(by_code.most_common()),
-            "never_reached": sorted(c.name for c in pf.ErrorCode if c < pf.ErrorCode.NOT_MANIFEST and c.name not in by_code),
+            "never_reached": sorted(
+                c.name for c in pf.ErrorCode if c < pf.ErrorCode.NOT_MANIFEST and c.name not in by_code
+            ),
             "counts": {name: dict(c.most_common()) for name, c in t.counts.items()},
             "compared": t.compared,
             "referred": t.referred,
@@ -211,7 +215,7 @@ def run(
     count: int | None, seconds: float | None, jobs: int, seed: int, *, size: int = batch.BATCH, path: Path = RESULT,
     fresh: bool = False, quiet: bool = False,
 ) -> batch.Result:  # fmt: skip
-    """Run until ``count`` mutants in all, or for ``seconds`` of this call; returns all figures, resumed ones included."""
+    """Run until ``count`` mutants in all, or for ``seconds`` of this call; returns all figures, also resumed ones."""
     state = State(seed, size, path)
     if not fresh and state.resume() and not quiet:
         print(f"goes on after {state.total.mutants} mutants", file=sys.stderr)
@@ -265,7 +269,11 @@ def run(
                 if not quiet:
                     t = state.total
                     rate = t.mutants / max(t.seconds, 1e-9)
-                    print(f"{t.mutants:>11,} mutants, {rate:,.0f}/s, {len(t.findings)} findings", file=sys.stderr, flush=True)
+                    print(
+                        f"{t.mutants:>11,} mutants, {rate:,.0f}/s, {len(t.findings)} findings",
+                        file=sys.stderr,
+                        flush=True,
+                    )
     except KeyboardInterrupt:
         print("stopped; start again to go on", file=sys.stderr)
     finally:
@@ -311,9 +319,7 @@ def main() -> int:
     parser.add_argument("--result", type=Path, default=RESULT, help="file for the figures (default: %(default)s)")
     parser.add_argument("--fresh", action="store_true", help="begin anew, do not resume")
     options = parser.parse_args()
-    result = run(
-        options.count, options.seconds, options.jobs, options.seed, path=options.result, fresh=options.fresh
-    )
+    result = run(options.count, options.seconds, options.jobs, options.seed, path=options.result, fresh=options.fresh)
     print(report(result))
     return 1 if result.findings else 0
 

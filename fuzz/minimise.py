@@ -2,9 +2,9 @@
 
     python fuzz/minimise.py [FOLDER ...]
 
-Takes the files of the corpus, those of the given folders (fuzz/corpus-live/decode, fuzz/crashes, ...) and fresh mutants, and writes
-fuzz/corpus/ anew. "Thing" is: the lines of the decoder between entry and refusal, or the codecs, sections and rough sizes of
-an accepted file.
+Takes the files of the corpus, those of the given folders (fuzz/corpus-live/decode, ...) and fresh mutants, and writes
+fuzz/corpus/ anew. A "thing" is: the place in the decoder where a file is refused, or the codecs, sections and rough
+sizes of an accepted file.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import plada_format as pf  # noqa: E402  # the path comes first
-
 from fuzz import batch, oracle, seeds  # noqa: E402
 
 LARGEST = 2000
 
 
-def thing(data: bytes) -> object:
+def things(data: bytes) -> frozenset[object]:
     """What the decoder does with the file."""
     try:
         p = pf.decode(data, limits=oracle.LIMITS)
     except pf.PladaError as problem:
         frames = traceback.extract_tb(problem.__traceback__)
-        where = tuple((os.path.basename(os.path.dirname(f.filename)), f.name, f.lineno) for f in frames)
-        return problem.code.name, where[1:], problem.section
+        inner = tuple((os.path.basename(os.path.dirname(f.filename)), f.name, f.lineno) for f in frames[1:])
+        codecs = [f for f in inner if f[0].startswith(("index_", "label_"))]  # which codec, where engines are shared
+        return frozenset({(problem.code.name, problem.section, tuple(codecs[:1]), inner[-3:-1])})
     k = len(p)
-    rough = (min(k, 3), k == p.pool_size, min(p.num_classes, 2), p.num_classes > 256)
-    sections = tuple((s.type, min(s.length, 2)) for s in p.header.sections)
-    return "accepted", sections[:2] + tuple(t for t, _ in sections[2:]), rough
+    amount = (min(k, 2), k == p.pool_size, p.num_classes == 1, p.num_classes > 256)
+    found: set[object] = {(s.type, s.length > 0, amount) for s in p.header.sections[:2]}
+    return frozenset(found | {s.type for s in p.header.sections[2:]})
 
 
 def shrink(data: bytes) -> bytes:
     """A smaller file that does the same, by cutting pieces out of its sections."""
     from fuzz.anatomy import parse
 
-    goal = thing(data)
+    goal = things(data)
     size = len(data) // 2
     while size:
         at = 0
@@ -64,7 +64,7 @@ def shrink(data: bytes) -> bytes:
                     break
                 start -= len(piece.body)
             smaller = file.build()
-            if len(smaller) < len(data) and thing(smaller) == goal:
+            if len(smaller) < len(data) and things(smaller) == goal:
                 data = smaller
             else:
                 at += size
@@ -95,9 +95,9 @@ def main() -> int:
     best: dict[object, bytes] = {}
     for data in candidates(options.folders, options.batches):
         if len(data) <= LARGEST:
-            key = thing(data)
-            if key not in best or (len(data), data) < (len(best[key]), best[key]):
-                best[key] = data
+            for thing in things(data):
+                if thing not in best or (len(data), data) < (len(best[thing]), best[thing]):
+                    best[thing] = data
     kept = {shrink(data) for data in best.values()}
     for old in seeds.CORPUS.glob("*.plada"):
         old.unlink()

@@ -1,7 +1,7 @@
 """Structure-aware mutation: take a real payload apart, change what a hostile writer would, repair the checksums.
 
-Without repair, nearly every mutant would end at the first CRC-32. All choices come from the given ``random.Random``: the
-same seed and the same files give the same mutants.
+Without repair, nearly every mutant would end at the first CRC-32. All choices come from the given ``random.Random``:
+the same seed and the same files give the same mutants.
 """
 
 from __future__ import annotations
@@ -17,14 +17,24 @@ _LABEL = (0x20, 0x21, 0x22, 0x23, 0x30)
 _ANCILLARY = (0x80, 0x81, 0x82, 0x83, 0x84, 0xC0, 0xDF, 0xE0, 0xFF)
 _OTHER = (0x04, 0x08, 0x1F, 0x24, 0x3F, 0x40, 0x7F)
 _BYTES = (0x00, 0x01, 0x02, 0x0F, 0x10, 0x7F, 0x80, 0xFE, 0xFF)
-_VARINTS = (0, 1, 2, 3, 7, 8, 16, 17, 61, 62, 63, 123, 124, 125, 127, 128, 255, 256, 257, 65_535, 65_536, 65_537, 1 << 20,
-            (1 << 31) - 2, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)  # fmt: skip
+_VARINTS = (0, 1, 2, 3, 7, 8, 16, 17, 61, 62, 63, 123, 124, 125, 127, 128, 255, 256, 257, 65_535, 65_536, 65_537,
+            1 << 20, (1 << 31) - 2, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)  # fmt: skip
 _NUMBERS = (0, 1, 2, 7, 8, 9, 255, 256, 65_535, 65_536, 65_537, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (1 << 31) - 1,
             1 << 31, (1 << 32) - 1)  # fmt: skip
 _STATES = (0, 1, 0xFFFF, 0x10000, 0x10001, 0x1FFFF, 0x80000000, 0xFFFFFFFF)
-_BAD_VARINTS = (b"\x80\x00", b"\x81\x00", b"\xff\xff\xff\xff\x1f", b"\x80\x80\x80\x80\x80\x00", b"\x80", b"\xff\xff\xff\xff\x0f",
-                b"\x80\x80\x80\x80\x10", b"\x80\x80\x80\x80\x00")  # fmt: skip
-_TEXT = (b"\xc3\x28", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\x7f", b"\x1f", b"\x00", b"\xe2\x82", b"\xc2\x80")
+_BAD_VARINTS = (b"\x80\x00", b"\x81\x00", b"\xff\xff\xff\xff\x1f", b"\x80\x80\x80\x80\x80\x00", b"\x80",
+                b"\xff\xff\xff\xff\x0f", b"\x80\x80\x80\x80\x10", b"\x80\x80\x80\x80\x00")  # fmt: skip
+_TEXT = (
+    b"\xc3\x28",
+    b"\xed\xa0\x80",
+    b"\xc0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\x7f",
+    b"\x1f",
+    b"\x00",
+    b"\xe2\x82",
+    b"\xc2\x80",
+)
 
 
 # --- bytes of one body ------------------------------------------------------------------------------------------------
@@ -165,12 +175,37 @@ def _bad_text(rng: random.Random, body: bytearray, _: Sequence[bytes]) -> None:
     body[at : at + len(piece)] = piece
 
 
+def _pairs(rng: random.Random, body: bytearray, _: Sequence[bytes]) -> None:
+    """Metadata with pairs repeated, left out or in another order."""
+    found = read_varint(body, 0)
+    pairs: list[bytes] = []
+    while found and found[1] < len(body):
+        start = at = found[1]
+        for _part in range(2):
+            size = read_varint(body, at)
+            if size is None:
+                return
+            at = size[1] + size[0]
+        pairs.append(bytes(body[start:at]))
+        found = (0, at)
+    if not pairs:
+        return
+    how = rng.randrange(3)
+    if how == 0:
+        pairs.insert(rng.randrange(len(pairs) + 1), rng.choice(pairs))
+    elif how == 1:
+        rng.shuffle(pairs)
+    else:
+        del pairs[rng.randrange(len(pairs))]
+    body[:] = varint(len(pairs)) + b"".join(pairs)
+
+
 def _zstd(rng: random.Random, body: bytearray, _: Sequence[bytes]) -> None:
     """Edit a Zstandard frame: descriptor, sizes, block headers, further frames."""
     start = body.find(b"\x28\xb5\x2f\xfd")
     if start < 0 or len(body) < start + 10:
         return
-    how = rng.randrange(11)
+    how = rng.randrange(12)
     if how == 0:
         body[start + 4] ^= 1 << rng.randrange(8)
     elif how == 1:
@@ -178,10 +213,14 @@ def _zstd(rng: random.Random, body: bytearray, _: Sequence[bytes]) -> None:
     elif how == 2:
         body[start + 5] = rng.choice((0, 1, 0x7F, 0x80, 0x88, 0x89, 0xF8, 0xFF, (body[start + 5] + 1) & 0xFF))
     elif how == 3:
-        body += rng.choice((b"\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00", b"\x50\x2a\x4d\x18\x00\x00\x00\x00", b"\x01\x00\x00"))
+        body += rng.choice(
+            (b"\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00", b"\x50\x2a\x4d\x18\x00\x00\x00\x00", b"\x01\x00\x00")
+        )
     elif how == 4:  # an RLE block instead of whatever is there
         field = (1, 2, 4, 8)[body[start + 4] >> 6]
-        block = (rng.choice((0, 1, 5, 100, 1 << 17, (1 << 17) + 1, (1 << 21) - 1)) << 3 | 2 | rng.randrange(2)).to_bytes(3, "little")
+        block = (
+            rng.choice((0, 1, 5, 100, 1 << 17, (1 << 17) + 1, (1 << 21) - 1)) << 3 | 2 | rng.randrange(2)
+        ).to_bytes(3, "little")
         body[start + 5 + field :] = block * rng.choice((1, 1, 2, 50)) + b"\x07"
     elif how == 5:  # sizes of a raw block
         at = start + 5 + (1, 2, 4, 8)[body[start + 4] >> 6]
@@ -197,30 +236,39 @@ def _zstd(rng: random.Random, body: bytearray, _: Sequence[bytes]) -> None:
 
 
 def _zstd_content(rng: random.Random, body: bytearray, start: int) -> None:
-    """Change what a frame holds and write it again as one raw block."""
+    """Change what a frame holds, or how the frame says it, and write it again."""
     try:
         import zstandard
 
         content = bytearray(zstandard.ZstdDecompressor().decompress(bytes(body[start:]), max_output_size=1 << 16))
     except Exception:
         return  # no library, or no frame any more
-    if rng.random() < 0.3 and start == 1:  # gaps: one byte each more, labels: the other layout
-        body[0] = rng.choice((body[0] + 1 & 0xFF, body[0] ^ 0x10, body[0] ^ 1))
-        content += bytes(len(content) // max(body[0] & 15, 2) if rng.random() < 0.5 else len(content))
+    size = len(content)
+    how = rng.randrange(4)
+    if how == 0 and start == 1:  # a byte more for each gap or label than there must be
+        width = max(body[0] & 15, 1)
+        body[0] = body[0] + 1 & 0xFF
+        if body[0] >> 4:
+            content = bytearray(b"".join(bytes(content[at : at + width]) + b"\0" for at in range(0, size, width)))
+        else:
+            content += bytes(size // width)
+    elif how == 1:  # the same content in a frame with other fields
+        options = {"write_checksum": rng.random() < 0.5, "write_content_size": rng.random() < 0.8}
+        body[start:] = zstandard.ZstdCompressor(level=rng.choice((1, 3)), **options).compress(bytes(content))
+        return
     else:
         rng.choice((_flip_bit, _set_byte, _fill, _delete, _append))(rng, content, ())
     size = len(content)
-    if size > LARGEST:
-        return
-    fields = b"\x20" + bytes((size,)) if size < 256 else b"\xa0" + size.to_bytes(4, "little")
-    body[start:] = b"\x28\xb5\x2f\xfd" + fields + (size << 3 | 1).to_bytes(3, "little") + content
+    if 0 < size <= LARGEST:
+        fields = b"\x20" + bytes((size,)) if size < 256 else b"\xa0" + size.to_bytes(4, "little")
+        body[start:] = b"\x28\xb5\x2f\xfd" + fields + (size << 3 | 1).to_bytes(3, "little") + content
 
 
 BodyEdit = Callable[[random.Random, bytearray, Sequence[bytes]], None]
 _BODY_EDITS: tuple[BodyEdit, ...] = (
-    _flip_bit, _flip_bit, _flip_bit, _flip_bit_early, _flip_bit_early, _set_byte, _set_byte, _set_last_byte, _add_to_byte,
-    _insert, _delete, _repeat, _cut, _append, _fill, _splice, _paste, _first_varint, _first_varint, _second_varint,
-    _any_varint, _state, _state, _swap_words, _garbage,
+    _flip_bit, _flip_bit, _flip_bit, _flip_bit_early, _flip_bit_early, _set_byte, _set_byte, _set_last_byte,
+    _add_to_byte, _insert, _delete, _repeat, _cut, _append, _fill, _splice, _paste,
+    _first_varint, _first_varint, _second_varint, _any_varint, _state, _state, _swap_words, _garbage,
 )  # fmt: skip
 
 
@@ -231,12 +279,14 @@ def _edit_body(rng: random.Random, file: Anatomy, donors: Sequence[Anatomy]) -> 
     if not file.pieces:
         return
     # index and label streams most of all
-    piece = file.pieces[rng.randrange(min(len(file.pieces), 2)) if rng.random() < 0.75 else rng.randrange(len(file.pieces))]
+    piece = file.pieces[
+        rng.randrange(min(len(file.pieces), 2)) if rng.random() < 0.75 else rng.randrange(len(file.pieces))
+    ]
     body = bytearray(piece.body)
     if piece.type in (0x10, 0x11, 0x30) and rng.random() < 0.4:
         edit: BodyEdit = _zstd
-    elif piece.type in (0x80, 0x81) and rng.random() < 0.4:
-        edit = _bad_text
+    elif piece.type in (0x80, 0x81) and rng.random() < 0.5:
+        edit = _bad_text if piece.type == 0x80 or rng.random() < 0.5 else _pairs
     else:
         edit = rng.choice(_BODY_EDITS)
     others: list[bytes] = []
@@ -247,16 +297,22 @@ def _edit_body(rng: random.Random, file: Anatomy, donors: Sequence[Anatomy]) -> 
 
 
 def _near(rng: random.Random, value: int) -> int:
-    return rng.choice((value - 1, value + 1, value - 8, value + 8, value * 2, value // 2, value ^ (1 << rng.randrange(32))))
+    return rng.choice(
+        (value - 1, value + 1, value - 8, value + 8, value * 2, value // 2, value ^ (1 << rng.randrange(32)))
+    )
 
 
 def _edit_pool_size(rng: random.Random, file: Anatomy, _: Sequence[Anatomy]) -> None:
-    value = rng.choice((file.count, file.count + 1, _near(rng, file.pool_size), _near(rng, file.pool_size), rng.choice(_NUMBERS)))
+    value = rng.choice(
+        (file.count, file.count + 1, _near(rng, file.pool_size), _near(rng, file.pool_size), rng.choice(_NUMBERS))
+    )
     file.set_number(12, 4, value)
 
 
 def _edit_count(rng: random.Random, file: Anatomy, _: Sequence[Anatomy]) -> None:
-    file.set_number(16, 4, rng.choice((file.pool_size, _near(rng, file.count), _near(rng, file.count), rng.choice(_NUMBERS))))
+    file.set_number(
+        16, 4, rng.choice((file.pool_size, _near(rng, file.count), _near(rng, file.count), rng.choice(_NUMBERS)))
+    )
 
 
 def _edit_classes(rng: random.Random, file: Anatomy, _: Sequence[Anatomy]) -> None:
@@ -313,7 +369,11 @@ def _edit_table(rng: random.Random, file: Anatomy, donors: Sequence[Anatomy]) ->
         donor = rng.choice(donors)
         if donor.pieces:
             p = rng.choice(donor.pieces)
-            same = [n for n, mine in enumerate(pieces) if mine.type >> 5 == p.type >> 5 and p.type < 0x80 or mine.type == p.type]
+            same = [
+                n
+                for n, mine in enumerate(pieces)
+                if (mine.type >> 5 == p.type >> 5 and p.type < 0x80) or mine.type == p.type
+            ]
             if same:
                 pieces[same[0]] = Piece(p.type, p.body)
             else:

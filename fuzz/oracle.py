@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 import plada_format as pf
+from fuzz import reference
+from fuzz.anatomy import parse
 from plada_format import accel, api
 from plada_format.digest import content_digest
 from plada_format.engines.stream import Stream
-
-from fuzz import reference
-from fuzz.anatomy import parse
 
 LIMITS = pf.Limits(max_pool=1 << 20, max_kept=1 << 16)
 ZSTD_TYPES = frozenset((0x10, 0x11, 0x30))

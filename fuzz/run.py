@@ -3,8 +3,8 @@
     python fuzz/run.py --target decode --seconds 60
     python -m fuzz --seconds 60                        # each target in turn
 
-With Atheris the run is guided by coverage; its growing corpus is kept in fuzz/corpus-live/. Without it (other systems), the
-mutants of ``fuzz.batch`` run instead. A finding stops the run: exit code 1, and the bytes are in fuzz/crashes/.
+With Atheris the run is guided by coverage; its growing corpus is kept in fuzz/corpus-live/. Without it (other systems),
+the mutants of ``fuzz.batch`` run instead. A finding stops the run: exit code 1, and the bytes are in fuzz/crashes/.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fresh valid payloads of every codec with every kind of parameter, also ones that the reference encoder never chooses."""
+"""Fresh valid payloads of every codec and every kind of parameter, also such as the encoder would never choose."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from fuzz.anatomy import varint
 from plada_format import container
 from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
 from plada_format.digest import content_digest
 from plada_format.engines import gapclass, huffman, rans
-
-from fuzz.anatomy import varint
 
 CORPUS = Path(__file__).parent / "corpus"
 _COUNTS = (1, 2, 3, 5, 8, 17, 40, 90, 200)
@@ -89,7 +89,7 @@ def _parameter(rng: random.Random, largest: int, n: int) -> int:
 
 def _members(rng: random.Random, values: Any, alphabet: int, most: int = 4096) -> huffman.SymbolSet:
     """The symbols in use and perhaps some that are not."""
-    used = set(int(v) for v in values)
+    used = {int(v) for v in values}
     if rng.random() < 0.4 and alphabet <= most:
         used = set(range(alphabet))
     elif rng.random() < 0.5:
@@ -127,7 +127,7 @@ def frequency_table(rng: random.Random, values: Any, alphabet: int) -> rans.Freq
     cuts = sorted(rng.sample(range(1, total), count - 1))
     if rng.random() < 0.3:  # nearly everything on one symbol
         cuts = list(range(1, count))
-    frequencies = np.diff(np.array([0, *cuts, total], np.int64))
+    frequencies = np.array([b - a for a, b in zip([0, *cuts], [*cuts, total])], np.int64)
     return rans.FrequencyTable(members, precision, frequencies, _parameter(rng, total, count))
 
 

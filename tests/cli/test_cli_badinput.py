@@ -176,13 +176,13 @@ def test_full_disk_leaves_nothing_behind(plada, samples, tmp_path, environment):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.npz", "t.plada"]
 
 
-def _large_payload(plada, tmp_path):
-    np.savez(tmp_path / "t.npz", index=np.arange(3_000_000), label=np.zeros(3_000_000, np.uint8))
-    plada("encode", "t.npz", "t.plada", "--pool-size", "3000000", "--num-classes", "1", cwd=tmp_path)
+def _large_payload(plada, tmp_path, size):
+    np.savez(tmp_path / "t.npz", index=np.arange(size), label=np.zeros(size, np.uint8))
+    plada("encode", "t.npz", "t.plada", "--pool-size", size, "--num-classes", "1", cwd=tmp_path)
 
 
 def test_a_reader_that_goes_away(plada, tmp_path, environment):
-    _large_payload(plada, tmp_path)
+    _large_payload(plada, tmp_path, 3_000_000)
     command = [sys.executable, "-m", "plada_format.cli.main", "decode", "t.plada"]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -196,7 +196,7 @@ def test_a_reader_that_goes_away(plada, tmp_path, environment):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interruption_leaves_nothing_behind(plada, tmp_path, environment, number, code):
-    _large_payload(plada, tmp_path)
+    _large_payload(plada, tmp_path, 16_000_000)  # seconds of writing, so that it is not over too soon
     command = [sys.executable, "-m", "plada_format.cli.main", "decode", "t.plada", "out.csv"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None

@@ -1,19 +1,19 @@
-"""Makes the repository's own packages importable when pytest is started without ``python -m``."""
+"""Makes the repository's packages importable when pytest starts without ``python -m``; back ends as a fixture."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+for _path in (ROOT, ROOT / "tests" / "format"):
+    if str(_path) not in sys.path:
+        sys.path.insert(0, str(_path))
 
-BACKENDS = ["numpy", "python", *(["numba"] if find_spec("numba") else [])]
+from backends import BACKENDS  # noqa: E402  # the path comes first
 
 
 @pytest.fixture(params=BACKENDS)

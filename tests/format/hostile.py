@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from fuzz.anatomy import SIGNATURE, Anatomy, Piece, varint
 
+from fuzz.anatomy import SIGNATURE, Anatomy, Piece, varint
 from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
 
 MIB = 1 << 20
@@ -96,7 +96,15 @@ def filled_files() -> Iterator[Hostile]:
     """Files whose bytes are there but make a careless decoder take many times their size."""
     ones, zeros = b"\xff" * MIB, b"\0" * MIB
     one_label, few = (0x20, b"\0"), (0x00, b"\1" + bytes(6))
-    any_code = ("PADDING", "INDEX_RANGE", "STREAM_OVERLONG", "STREAM_TRUNCATED", "CODER_STATE", "CONTENT_DIGEST", "SECTION_CONTENT")
+    any_code = (
+        "PADDING",
+        "INDEX_RANGE",
+        "STREAM_OVERLONG",
+        "STREAM_TRUNCATED",
+        "CODER_STATE",
+        "CONTENT_DIGEST",
+        "SECTION_CONTENT",
+    )
     yield Hostile("one gap, 1 MiB of ones", build(1 << 20, 1, 2, (0x01, b"\0" + ones), one_label), any_code)
     yield Hostile("two gaps, 1 MiB of zeros", build(1 << 20, 2, 2, (0x01, b"\0" + zeros), one_label), any_code)
     yield Hostile("one image, 1 MiB of ones", build(1 << 23, 1, 2, (0x00, ones), one_label), any_code)

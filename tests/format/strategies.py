@@ -133,7 +133,13 @@ def contents(draw: st.DrawFn, *, huge: bool = False, ancillary: bool = True) -> 
     if classes <= 10 and draw(st.booleans()):
         out["class_names"] = draw(st.lists(texts(), min_size=classes, max_size=classes))
     if draw(st.booleans()):
-        out["metadata"] = draw(st.dictionaries(texts().filter(bool), texts(40), max_size=5, ))
+        out["metadata"] = draw(
+            st.dictionaries(
+                texts().filter(bool),
+                texts(40),
+                max_size=5,
+            )
+        )
     if draw(st.booleans()):
         exponents = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=8))
         out["weights"] = np.exp2(np.resize(exponents, len(indices)))

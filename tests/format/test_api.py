@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz.anatomy import Piece, parse
 
 import plada_format as pf
+from fuzz.anatomy import Piece, parse
 from plada_format import ErrorCode, PladaError
 from plada_format.errors import UserError
 

@@ -18,7 +18,7 @@ NAN, INF = float("nan"), float("inf")
 
 def refused(**changes: Any) -> str:
     """The message for a small payload with some arguments changed."""
-    arguments = {"indices": [2, 5, 7], "labels": [0, 1, 1], "pool_size": 9, "num_classes": 2} | changes
+    arguments: dict[str, Any] = {"indices": [2, 5, 7], "labels": [0, 1, 1], "pool_size": 9, "num_classes": 2} | changes
     with pytest.raises(pf.PladaError) as caught:
         pf.encode(**arguments)
     problem = caught.value
@@ -157,7 +157,9 @@ def test_other_arguments(changes: dict[str, Any], words: list[str]) -> None:
         assert word in message, message
 
 
-@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint32", "int64", "uint64", "float16", "float32", "float64", "object"])
+@pytest.mark.parametrize(
+    "kind", ["int8", "uint8", "int16", "uint32", "int64", "uint64", "float16", "float32", "float64", "object"]
+)
 def test_every_kind_of_whole_number_is_taken(kind: str) -> None:
     values = np.array([2, 5, 7]).astype(kind)
     expected = pf.encode([2, 5, 7], [0, 1, 1], pool_size=9, num_classes=2)

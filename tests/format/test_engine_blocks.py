@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fuzz.reference import decoder as reference
-from fuzz.reference import outcome
+from backends import BACKENDS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from fuzz.reference import decoder as reference
+from fuzz.reference import outcome
 from plada_format import PladaError, accel
 from plada_format.engines import bits, intblock
 from plada_format.engines.stream import Stream, varint_bytes
 from plada_format.errors import ErrorCode
 
 TOP = 2**32 - 1
-values32 = st.one_of(st.integers(0, TOP), st.integers(0, 300), st.sampled_from([2**b + d for b in range(32) for d in (-1, 0)]))
+values32 = st.one_of(
+    st.integers(0, TOP), st.integers(0, 300), st.sampled_from([2**b + d for b in range(32) for d in (-1, 0)])
+)
 parameters = st.one_of(
     st.integers(0, 30).map(lambda r: 2 * r + 1),
     st.integers(1, 1 << 30).map(lambda m: 2 * (m - 1)),
@@ -44,7 +47,18 @@ def test_varint_round_trip_and_shortest(value: int) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["8000", "8100", "ffff8000", "80808000", "8080808000", "8080808010", "ffffffff1f", "ffffffff8f", "8080808080", "ffffffffff"],
+    [
+        "8000",
+        "8100",
+        "ffff8000",
+        "80808000",
+        "8080808000",
+        "8080808010",
+        "ffffffff1f",
+        "ffffffff8f",
+        "8080808080",
+        "ffffffffff",
+    ],
 )
 def test_other_varints_are_refused(data: str) -> None:
     assert failure(Stream(bytes.fromhex(data)).varint, "x") is ErrorCode.BAD_VARINT
@@ -125,8 +139,6 @@ def test_bit_length(values: np.ndarray) -> None:
 @pytest.mark.codec
 @given(st.data(), parameters, st.integers(1, 12))
 def test_block_with_every_parameter(data: st.DataObject, p: int, count: int) -> None:
-    from conftest import BACKENDS
-
     divisor = p // 2 + 1 if p % 2 == 0 else 1 << (p // 2)
     largest = min(TOP, 400 * divisor) if p % 2 == 0 else TOP
     values = data.draw(st.lists(st.integers(0, largest), min_size=count, max_size=count))
@@ -153,8 +165,6 @@ def test_block_with_every_parameter(data: st.DataObject, p: int, count: int) -> 
 @pytest.mark.codec
 @given(st.binary(max_size=30), st.integers(1, 6), st.one_of(st.none(), parameters))
 def test_block_of_any_bytes_reads_as_the_specification_says(data: bytes, count: int, p: int | None) -> None:
-    from conftest import BACKENDS
-
     if p is not None:
         data = varint_bytes(p) + data
     r = reference.Stream(data)
@@ -187,8 +197,6 @@ def test_block_holds_the_largest_value_and_no_larger_one(p: int, backend: str) -
 @pytest.mark.codec
 @given(hnp.arrays(np.uint32, st.integers(1, 60), elements=st.one_of(st.integers(0, 40), st.integers(0, TOP))))
 def test_chosen_parameter_is_near_the_best(values: np.ndarray) -> None:
-    from conftest import BACKENDS
-
     chosen = set()
     for mode in BACKENDS:
         with accel.use(mode):

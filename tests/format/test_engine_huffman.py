@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import random
 
 import numpy as np
 import pytest
-from fuzz.reference import decoder as reference
-from fuzz.reference import outcome
-from fuzz.seeds import huffman_table
+from backends import BACKENDS, INTERPRETED
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzz.reference import decoder as reference
+from fuzz.reference import outcome
+from fuzz.seeds import huffman_table
 from plada_format import PladaError, accel
 from plada_format.engines import huffman, intblock
 from plada_format.engines.stream import Stream, varint_bytes
@@ -87,10 +89,6 @@ def test_lengths_of_equal_counts(size: int) -> None:
 @pytest.mark.codec
 @given(st.data(), st.sampled_from([2, 3, 4, 17, 256, 1000, 65_536]), st.integers(0, 2**32 - 1))
 def test_round_trip_with_any_complete_code(data: st.DataObject, alphabet: int, seed: int) -> None:
-    import random
-
-    from conftest import BACKENDS
-
     values = np.array(data.draw(st.lists(st.integers(0, alphabet - 1), min_size=1, max_size=60)), np.uint16)
     table = huffman_table(random.Random(seed), values, alphabet) if data.draw(st.booleans()) else None
     if table is not None and len(table.lengths):
@@ -115,8 +113,6 @@ def test_round_trip_with_any_complete_code(data: st.DataObject, alphabet: int, s
 @pytest.mark.codec
 @given(st.binary(max_size=40), st.sampled_from([2, 3, 5, 16, 300]), st.integers(1, 20))
 def test_any_bytes_read_as_the_specification_says(data: bytes, alphabet: int, n: int) -> None:
-    from conftest import BACKENDS
-
     r = reference.Stream(data)
     expected = outcome(lambda: (reference.huffman(r, alphabet, n), r.pos))
     for mode in BACKENDS:
@@ -155,13 +151,11 @@ def test_impossible_symbol_counts_are_refused(size: int, backend: str) -> None:
 @pytest.mark.codec
 def test_words_of_16_bits_across_pieces(backend: str) -> None:
     """The NumPy decoder works in pieces of 65,536 bytes; words may begin in one and end in the next."""
-    n = 40_000 if backend == "python" else 300_000
+    n = 40_000 if backend in INTERPRETED else 300_000
     counts = [2**j for j in range(16)]
     rng = np.random.default_rng(3)
     values = np.concatenate([np.arange(17), rng.choice(17, n - 17)]).astype(np.uint16)
-    table = huffman.HuffmanTable(
-        huffman.SymbolSet(np.arange(17)), np.array([16, 16, *range(15, 0, -1)], np.int64), 3
-    )
+    table = huffman.HuffmanTable(huffman.SymbolSet(np.arange(17)), np.array([16, 16, *range(15, 0, -1)], np.int64), 3)
     assert len(counts) == 16
     stream = huffman.encode(values, 17, table)
     found, _ = huffman.decode(Stream(stream), 17, n)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz.reference import decoder as reference
-from fuzz.reference import outcome
-from fuzz.seeds import frequency_table
+from backends import BACKENDS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from fuzz.reference import decoder as reference
+from fuzz.reference import outcome
+from fuzz.seeds import frequency_table
 from plada_format import PladaError, accel
 from plada_format.engines import gapclass, rans
 from plada_format.engines.huffman import SymbolSet
@@ -51,8 +52,6 @@ def test_normalised_sums_of_2_to_the_40_and_of_65536_symbols() -> None:
 @pytest.mark.codec
 @given(st.data(), st.sampled_from([2, 3, 17, 256, 1000]), st.integers(0, 2**32 - 1))
 def test_round_trip_with_any_table(data: st.DataObject, alphabet: int, seed: int) -> None:
-    from conftest import BACKENDS
-
     values = np.array(data.draw(st.lists(st.integers(0, alphabet - 1), min_size=1, max_size=60)), np.uint16)
     own = data.draw(st.booleans())
     table = rans.table_for(values, alphabet) if own else frequency_table(random.Random(seed), values, alphabet)
@@ -78,8 +77,6 @@ def test_round_trip_with_any_table(data: st.DataObject, alphabet: int, seed: int
 @pytest.mark.codec
 @given(st.binary(max_size=40), st.sampled_from([2, 3, 5, 124]), st.integers(1, 12))
 def test_any_bytes_read_as_the_specification_says(data: bytes, alphabet: int, n: int) -> None:
-    from conftest import BACKENDS
-
     r = reference.Stream(data)
     expected = outcome(lambda: (reference.rans(r, reference.table(r, alphabet), n), r.pos))
     for mode in BACKENDS:
@@ -153,8 +150,6 @@ def test_extreme_frequencies(backend: str) -> None:
 @pytest.mark.codec
 @given(hnp.arrays(np.uint32, st.integers(1, 60), elements=st.one_of(st.integers(0, 40), st.integers(0, TOP))))
 def test_gap_classes_round_trip(values: np.ndarray) -> None:
-    from conftest import BACKENDS
-
     seen = set()
     for mode in BACKENDS:
         with accel.use(mode):

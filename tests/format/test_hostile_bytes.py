@@ -7,12 +7,13 @@ import struct
 import zlib
 
 import pytest
-from fuzz import mutate, oracle, seeds
-from fuzz.anatomy import SIGNATURE, parse, repair
+from backends import BACKENDS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import plada_format as pf
+from fuzz import mutate, oracle, seeds
+from fuzz.anatomy import SIGNATURE, parse, repair
 from plada_format import ErrorCode
 from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
 
@@ -27,7 +28,11 @@ def files(draw: st.DrawFn) -> bytes:
     classes = draw(st.sampled_from([1, 2, 3, 256, 257, 65_536]))
     index = draw(st.one_of(st.sampled_from(sorted(INDEX_CODECS)), st.integers(0, 255)))
     label = draw(st.one_of(st.sampled_from(sorted(LABEL_CODECS)), st.integers(0, 255)))
-    kinds = [index, label, *draw(st.lists(st.sampled_from([0x80, 0x81, 0x82, 0x83, 0x84, 0xC0, 0xFF]), max_size=3, unique=True))]
+    kinds = [
+        index,
+        label,
+        *draw(st.lists(st.sampled_from([0x80, 0x81, 0x82, 0x83, 0x84, 0xC0, 0xFF]), max_size=3, unique=True)),
+    ]
     bodies = [draw(st.binary(max_size=40)) for _ in kinds]
     table = b"".join(bytes((kind, len(body))) for kind, body in zip(kinds, bodies))
     head = SIGNATURE + bytes((1, draw(st.sampled_from([0, 0, 0, 1])), 50 + len(table), 0))
@@ -42,8 +47,6 @@ def files(draw: st.DrawFn) -> bytes:
 @settings(max_examples=300)
 @given(files())
 def test_arbitrary_streams_under_right_checksums(data: bytes) -> None:
-    from conftest import BACKENDS
-
     verdict = oracle.examine(data)
     oracle.same_as_reference(data)
     oracle.same_everywhere(data, modes=tuple(BACKENDS))

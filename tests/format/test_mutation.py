@@ -1,7 +1,7 @@
 """Every small change of every small vector: every bit flipped, 0x00 and 0xff at each byte, every truncation.
 
-As they are, all of them must be refused, for every byte is under a checksum. With the checksums made right again they reach the
-decoders, and then each must be refused, or be the one valid way to write some other content.
+As they are, all of them must be refused, for every byte is under a checksum. With the checksums made right again they
+reach the decoders, and then each must be refused, or be the one valid way to write some other content.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fuzz import oracle
-from fuzz.anatomy import Anatomy, parse
 
 import plada_format as pf
+from fuzz import oracle
+from fuzz.anatomy import Anatomy, parse
 from plada_format import accel
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
@@ -55,7 +55,12 @@ def mutants(file: Anatomy) -> Iterator[bytes]:
         yield mutant.build()
     mutant = file.copy()
     table = file.right_table()
-    for mutant.table in [*changed(table), *(table[:end] for end in range(len(table))), table + b"\0", table + b"\xff\0"]:
+    for mutant.table in [
+        *changed(table),
+        *(table[:end] for end in range(len(table))),
+        table + b"\0",
+        table + b"\xff\0",
+    ]:
         yield mutant.build()
     for n, piece in enumerate(file.pieces):
         mutant = file.copy()

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz import oracle, reference
+from backends import BACKENDS
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from strategies import contents
 
 import plada_format as pf
+from fuzz import oracle, reference
 from plada_format import accel
 from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
 
@@ -33,7 +34,9 @@ def assert_holds(p: pf.Payload, content: dict[str, Any]) -> None:
     assert p.pool_fingerprint == content.get("pool_fingerprint")
     names = content.get("class_names")
     assert p.class_names == (None if names is None else tuple(unicodedata.normalize("NFC", s) for s in names))
-    nfc = {unicodedata.normalize("NFC", k): unicodedata.normalize("NFC", v) for k, v in content.get("metadata", {}).items()}
+    nfc = {
+        unicodedata.normalize("NFC", k): unicodedata.normalize("NFC", v) for k, v in content.get("metadata", {}).items()
+    }
     assert dict(p.metadata) == nfc
     assert dict(p.extra) == content.get("extra", {})
     weights = content.get("weights")
@@ -131,7 +134,7 @@ def test_digest_sees_every_change_of_the_content(content: dict[str, Any], data: 
         other["labels"] = content["labels"].copy()
         other["labels"][entry] = (other["labels"][entry] + 1) % content["num_classes"]
     else:
-        assume(0 < len(content["indices"]) and content["indices"][-1] + 1 < content["pool_size"])
+        assume(len(content["indices"]) > 0 and content["indices"][-1] + 1 < content["pool_size"])
         other["indices"] = content["indices"].copy()
         other["indices"][-1] += 1
     assert pf.inspect(pf.encode(**other, index_codec="golomb", label_codec="fixed")).content_digest != digest
@@ -140,8 +143,6 @@ def test_digest_sees_every_change_of_the_content(content: dict[str, Any], data: 
 @pytest.mark.codec
 @given(contents(), index_names, label_names)
 def test_back_ends_write_and_read_the_same(content: dict[str, Any], index: str, label: str) -> None:
-    from conftest import BACKENDS
-
     assume(keys_stay_distinct(content))
     files = set()
     for mode in BACKENDS:
