@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 def register(subparsers: Subparsers) -> None:
     """Add the server's commands."""
+    from .experiment_commands import register as register_experiment
+
     _add_teach(subparsers)
     _add_score(subparsers)
     _add_select(subparsers)
+    register_experiment(subparsers)
 
 
 def _add_teach(subparsers: Subparsers) -> None:

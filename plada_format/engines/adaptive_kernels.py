@@ -237,6 +237,8 @@ def index_mixed(
     for j in range(k):
         if encoding:
             v = indices[j] - before
+            if indices[j] >= n:
+                return 1
             e = log4(quarter, v) >> 2
             if at + SPARE > end:
                 return 2

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fuzz.anatomy import SIGNATURE, Anatomy, Piece, varint
+from fuzz.seeds import LABEL_IDS
 from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
 
 MIB = 1 << 20
@@ -130,7 +131,7 @@ def filled_files() -> Iterator[Hostile]:
 def soft_label_files() -> Iterator[Hostile]:
     """Tables of 1,024 times 1,024 probabilities."""
     rows = (255 * np.eye(1024)).astype(np.uint16).reshape(-1)
-    for codec in LABEL_CODECS.values():
+    for codec in (LABEL_CODECS[kind] for kind in LABEL_IDS):
         body = bytes([codec.id]) + codec.encode(rows, 256)
         data = build(9, 0, 1024, (0x00, b""), (0x20, b""), (0x83, body))
         yield Hostile(f"soft labels, {codec.name}", data, ("CONTENT_DIGEST",))

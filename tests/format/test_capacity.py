@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from backends import BACKENDS, INTERPRETED
+from backends import BACKENDS, INDEX_NAMES, INTERPRETED, LABEL_NAMES
 
 import plada_format as pf
 from plada_format import accel
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
-
-LABEL_NAMES = [c.name for c in LABEL_CODECS.values()]
-INDEX_NAMES = [c.name for c in INDEX_CODECS.values()]
 
 
 @pytest.mark.codec

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import BACKENDS
+from backends import BACKENDS, INDEX_NAMES, LABEL_NAMES
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from strategies import contents
@@ -16,10 +16,7 @@ from strategies import contents
 import plada_format as pf
 from fuzz import oracle, reference
 from plada_format import accel
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
 
-INDEX_NAMES = [c.name for c in INDEX_CODECS.values()]
-LABEL_NAMES = [c.name for c in LABEL_CODECS.values()]
 ANY = pf.Limits(2**32 - 1, 2**32 - 1)
 index_names, label_names = st.sampled_from(INDEX_NAMES), st.sampled_from(LABEL_NAMES)
 

@@ -1,0 +1,1 @@
+"""Sizes and times of the adaptive codecs against general compressors."""

@@ -1,0 +1,1 @@
+"""The experiment of docs/results.md: see run.py."""

@@ -1,0 +1,126 @@
+"""Adaptive codecs on wrong bytes: a numbered error or a content that encodes to exactly these bytes, never else."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plada_format.codecs.index_adaptive import CODEC as INDEX
+from plada_format.codecs.index_adaptive_groups import CODEC as INDEX_GROUPS
+from plada_format.codecs.label_adaptive import CODEC as LABEL
+from plada_format.codecs.label_adaptive_groups import CODEC as LABEL_GROUPS
+from plada_format.engines import adaptive
+from plada_format.engines.stream import Stream
+from plada_format.errors import ErrorCode, PladaError
+
+N, K = 5000, 20
+INDICES = np.sort(np.random.default_rng(1).choice(N, 60, replace=False)).astype(np.uint32)
+LABELS = np.random.default_rng(2).integers(K, size=60).astype(np.uint16)
+GROUPS = np.arange(0, N, 137, dtype=np.uint32)
+ALLOWED = {
+    ErrorCode.CODER_STATE,
+    ErrorCode.STREAM_OVERLONG,
+    ErrorCode.NON_CANONICAL,
+    ErrorCode.INDEX_RANGE,
+}
+
+
+def _decode(which: int, data: bytes) -> bytes:
+    """Decode and encode again."""
+    k = len(INDICES)
+    if which == 0:
+        indices, mode = INDEX.decode(Stream(data), N, k)
+        assert len(indices) == k and int(indices[-1]) < N and (np.diff(indices.astype(np.int64)) > 0).all()
+        return INDEX.encode(indices, N, mode)
+    if which == 1:
+        indices, _ = INDEX_GROUPS.decode(Stream(data), N, k, groups=GROUPS)
+        assert len(indices) == k and int(indices[-1]) < N and (np.diff(indices.astype(np.int64)) > 0).all()
+        return INDEX_GROUPS.encode(indices, N, groups=GROUPS)
+    if which == 2:
+        labels, _ = LABEL.decode(Stream(data), K, k, indices=INDICES)
+        assert labels.max() < K
+        return LABEL.encode(labels, K, indices=INDICES)
+    labels, _ = LABEL_GROUPS.decode(Stream(data), K, k, indices=INDICES, pool_size=N, groups=GROUPS)
+    assert labels.max() < K
+    return LABEL_GROUPS.encode(labels, K, indices=INDICES, pool_size=N, groups=GROUPS)
+
+
+VALID = [
+    INDEX.encode(INDICES, N),
+    INDEX_GROUPS.encode(INDICES, N, groups=GROUPS),
+    LABEL.encode(LABELS, K, indices=INDICES),
+    LABEL_GROUPS.encode(LABELS, K, indices=INDICES, pool_size=N, groups=GROUPS),
+]
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_valid_streams_come_back(which: int) -> None:
+    assert _decode(which, VALID[which]) == VALID[which]
+
+
+@given(st.integers(0, 3), st.binary(max_size=120))
+def test_any_bytes(which: int, data: bytes) -> None:
+    try:
+        again = _decode(which, data)
+    except PladaError as problem:
+        assert problem.code in ALLOWED
+    else:
+        assert again == data
+
+
+@given(st.integers(0, 3), st.data())
+def test_damaged_streams(which: int, data: st.DataObject) -> None:
+    stream = bytearray(VALID[which])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(stream) - 1))
+        stream[at] ^= data.draw(st.integers(1, 255))
+    cut = data.draw(st.integers(0, 3))
+    test = bytes(stream[: len(stream) - cut]) + data.draw(st.binary(max_size=2))
+    try:
+        again = _decode(which, test)
+    except PladaError as problem:
+        assert problem.code in ALLOWED
+    else:
+        assert again == test
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_each_end_has_its_code(which: int) -> None:
+    good = VALID[which]
+    with pytest.raises(PladaError) as caught:
+        _decode(which, good + b"\0")
+    assert caught.value.code == ErrorCode.NON_CANONICAL
+    with pytest.raises(PladaError) as caught:
+        _decode(which, good + b"\1\1\1\1\1")
+    assert caught.value.code == ErrorCode.STREAM_OVERLONG
+    with pytest.raises(PladaError) as caught:
+        _decode(which, b"\xff\xff\xff\xff" + good)
+    assert caught.value.code == ErrorCode.CODER_STATE
+
+
+@pytest.mark.parametrize(
+    "groups", [[], [1, 5], [0, 5, 5], [0, 9, 3], [0, N], [[0, 1]], [0.0, 5.0]], ids=lambda groups: str(groups)
+)
+def test_bad_groups_are_refused(groups: list[int]) -> None:
+    with pytest.raises(PladaError) as caught:
+        INDEX_GROUPS.encode(INDICES, N, groups=np.array(groups))
+    assert caught.value.code == ErrorCode.INVALID_ARGUMENT
+
+
+def test_indices_outside_the_pool_are_refused() -> None:
+    for mode in (0, 1):
+        with pytest.raises(PladaError) as caught:
+            INDEX.encode(np.array([3, 70], np.uint32), 50, mode)
+        assert caught.value.code == ErrorCode.INVALID_ARGUMENT
+
+
+def test_tables_are_the_stated_ones() -> None:
+    squash, stretch = adaptive.squash_table(), adaptive.stretch_table()
+    assert len(squash) == 4095 and squash[2047] == 32768 and squash[0] == 32 and squash[-1] == 65504
+    assert all(a <= b for a, b in pairwise(squash))
+    assert stretch[0] == -2047 and stretch[4095] == 2047 and stretch[2047] in (0, -1, 1)
+    assert all(squash[x + 2047] + squash[2047 - x] in range(65535, 65538) for x in range(-1900, 1901))
