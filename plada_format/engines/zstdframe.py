@@ -25,13 +25,19 @@ def _library(section: str | None, decoding: bool) -> zstandard:  # type: ignore[
     return zstandard
 
 
-def compress(data: bytes) -> bytes:
-    """One frame with content size, without checksum or dictionary id, at the reference level."""
+def compress(data: bytes, min_match: tuple[int, ...]) -> bytes:
+    """The smallest frame (content size, no checksum, no dictionary id) over the given shortest match lengths.
+
+    Level 22 looks for matches of 3 bytes, which pays for text but not for bitmaps and gaps.
+    """
     zstd = _library(None, False)
-    compressor = zstd.ZstdCompressor(  # type: ignore[attr-defined]
-        level=LEVEL, write_content_size=True, write_checksum=False, write_dict_id=False
-    )
-    return bytes(compressor.compress(data))
+    frames = []
+    for length in min_match:
+        parameters = zstd.ZstdCompressionParameters.from_level(  # type: ignore[attr-defined]
+            LEVEL, source_size=len(data), min_match=length, write_content_size=1, write_checksum=0, write_dict_id=0
+        )
+        frames.append(bytes(zstd.ZstdCompressor(compression_params=parameters).compress(data)))  # type: ignore[attr-defined]
+    return min(frames, key=len)
 
 
 def decompress(st: Stream, size: int) -> bytes:

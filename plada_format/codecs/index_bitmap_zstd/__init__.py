@@ -18,7 +18,7 @@ class Codec:
     profile = "full"
 
     def encode(self, indices: U32, pool_size: int, parameters: None = None) -> bytes:
-        return zstdframe.compress(bitmap(indices, pool_size).tobytes())
+        return zstdframe.compress(bitmap(indices, pool_size).tobytes(), (6,))
 
     def decode(self, st: Stream, pool_size: int, count: int) -> tuple[U32, None]:
         buf = np.frombuffer(zstdframe.decompress(st, (pool_size + 7) // 8), np.uint8)

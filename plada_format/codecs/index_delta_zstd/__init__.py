@@ -23,7 +23,7 @@ class Codec:
         table = gaps.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :width]
         layouts = (0, 1) if parameters is None and width > 1 else ((parameters or 0) >> 4,)
         streams = [
-            bytes([layout << 4 | width]) + zstdframe.compress((table if layout else table.T).tobytes())
+            bytes([layout << 4 | width]) + zstdframe.compress((table if layout else table.T).tobytes(), (6,))
             for layout in layouts
         ]
         return min(streams, key=len)

@@ -19,10 +19,10 @@ class Codec:
 
     def encode(self, labels: U16, alphabet: int, parameters: int | None = None) -> bytes:
         if alphabet <= 256:
-            return b"\0" + zstdframe.compress(labels.astype(np.uint8).tobytes())
+            return b"\0" + zstdframe.compress(labels.astype(np.uint8).tobytes(), (3, 4))
         table = labels.astype("<u2").view(np.uint8).reshape(-1, 2)
         streams = [
-            bytes([layout]) + zstdframe.compress((table.T if layout else table).tobytes())
+            bytes([layout]) + zstdframe.compress((table.T if layout else table).tobytes(), (3, 4))
             for layout in ((0, 1) if parameters is None else (parameters,))
         ]
         return min(streams, key=len)
