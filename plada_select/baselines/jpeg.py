@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,7 +196,7 @@ def pack_jpegs(
     compressor = zstandard.ZstdCompressor(
         level=22, dict_data=known, write_checksum=False, write_content_size=False, write_dict_id=False
     )
-    return cast(bytes, compressor.compress(body))
+    return compressor.compress(body)
 
 
 def unpack_jpegs(data: bytes, num_classes: int, *, quality: int = 30) -> tuple[list[bytes], list[int], bytes]:

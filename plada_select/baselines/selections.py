@@ -126,7 +126,7 @@ def full_pool(contest: Contest) -> BaselineResult:
     everything = ranking.select(ranking.usable)
     accuracies, first = contest.train(everything)
     size = contest.size_of(everything.indices, everything.labels)
-    return BaselineResult(
+    result = BaselineResult(
         "full_pool",
         "The full pool",
         accuracies,
@@ -138,6 +138,8 @@ def full_pool(contest: Contest) -> BaselineResult:
         note="no filtering at all",
         per_class=per_class_of(first),
     )
+    need = Need(size, len(everything), result.accuracy, result.accuracy >= contest.wanted)
+    return replace(result, needed=need)
 
 
 def _id(payload: Policy, policy: Policy) -> str:

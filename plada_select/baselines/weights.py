@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def linear_probe_int8(contest: Contest) -> BaselineResult:
         fits=size <= contest.budget,
         holds=student.holds,
         counted="weights with 8 bits, one float16 scale and bias per row, class names; Zstandard 22",
-        note=f"trained on {len(target.labels)} labelled target images",
+        note=f"trained on {len(target.labels):,} labelled target images",
         per_class=per_class_of(first),
     )
     reached = result.accuracy >= contest.wanted
@@ -102,7 +102,7 @@ def small_probe_int8(contest: Contest, *, search: bool = True) -> BaselineResult
     while count > 1 and probe(count)[0] > contest.budget:
         count -= max(1, (probe(count)[0] - contest.budget) // classes)
     size, evaluation = probe(max(1, count))
-    accuracies = (evaluation.accuracy,)
+    accuracies: tuple[float, ...] = (evaluation.accuracy,)
     if size <= contest.budget:
         accuracies += tuple(
             _probe(student, train_all[:, :count], test_all[:, :count], contest, target, s)[1].accuracy
@@ -117,7 +117,7 @@ def small_probe_int8(contest: Contest, *, search: bool = True) -> BaselineResult
         fits=size <= contest.budget,
         holds=(POOL, BACKBONE),
         counted="as for the linear probe; the components follow from the pool and cost nothing",
-        note=f"the receiver runs its backbone over {min(_BASIS_IMAGES, int(usable.sum()))} pool images first",
+        note=f"the receiver runs its backbone over {min(_BASIS_IMAGES, int(usable.sum())):,} pool images first",
         per_class=per_class_of(evaluation),
     )
     if not search:
@@ -157,7 +157,7 @@ def student_int8(contest: Contest, test: LabelledImages) -> BaselineResult:
         fits=size <= contest.budget,
         needed=Need(size, None, evaluation.accuracy, evaluation.accuracy >= contest.wanted),
         holds=(),
-        counted="backbone and classifier" if frozen else "the whole network"
+        counted=("backbone and classifier" if frozen else "the whole network")
         + ": kernels with 8 bits, the rest float16; Zstandard 22",
         note="for a receiver that holds no backbone; " + ("the backbone is as pretrained, only its classifier was"
              " trained on the target" if frozen else "trained on the target"),
@@ -203,7 +203,7 @@ def compress(data: bytes) -> bytes:
     compressor = zstandard.ZstdCompressor(
         level=_LEVEL, write_checksum=False, write_content_size=False, write_dict_id=False
     )
-    return cast(bytes, compressor.compress(data))
+    return compressor.compress(data)
 
 
 def pack_head(head: Head, names: bytes) -> tuple[int, list[tuple[Floats, Floats]]]:
@@ -214,15 +214,15 @@ def pack_head(head: Head, names: bytes) -> tuple[int, list[tuple[Floats, Floats]
     """
     parts: list[bytes] = []
     layers: list[tuple[Floats, Floats]] = []
+    factor = 1.0  # what the values so far are divided by; it goes through a ReLU, and the next bias must follow
     for weight, bias in head.layers:
+        bias = bias / factor
         divisor = max(float(np.abs(weight).max()), float(np.abs(bias).max()) / 1000, 1e-30)
         packed = quantise_rows(weight / divisor)
         small = (bias / divisor).astype(np.float16)
         parts += [packed.values.tobytes(), packed.scales.tobytes(), small.tobytes()]
         layers.append((packed.dequantise(), small.astype(np.float32)))
-        # With ReLU between the layers, a factor above 0 goes through: only the next bias must follow.
-        head = replace(head, layers=tuple((w, b / divisor) for w, b in head.layers))
-    # float16 bytes of scales and biases lie last in each layer; the names are text: Zstandard has tables for each
+        factor *= divisor
     return len(compress(b"".join(parts) + names)), layers
 
 
@@ -255,7 +255,8 @@ class _Basis:
 
     def project(self, features: Floats) -> Floats:
         """float32 (n, D) -> float32 (n, rank)."""
-        return (((features - self.middle) * self.scale) @ self.vectors).astype(np.float32)
+        found: Floats = (((features - self.middle) * self.scale) @ self.vectors).astype(np.float32)
+        return found
 
 
 def _head_student(contest: Contest, name: str) -> tuple[HeadStudent, Target]:

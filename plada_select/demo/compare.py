@@ -11,7 +11,7 @@ import numpy as np
 from ..select import Policy, rank
 
 if TYPE_CHECKING:
-    from ..baselines import BaselineResult, Contest
+    from ..baselines import Contest
     from .work import Demo
 
 _OF_THE_POOL = ("payload", "random", "plain", "entropy", "opposite")
@@ -42,8 +42,6 @@ def compare(demo: Demo, done: dict[str, Any]) -> dict[str, Any]:
         contest, which=("jpeg_random", "jpeg_kcenter", "teacher"), teacher=done["teacher"]["test"],
         jpeg_limit=plan.jpeg_limit,
     )  # fmt: skip
-    for result in found:
-        print(f"      {_line(result)}", flush=True)
     return {"results": [result.to_json() for result in found], "curve": _other_payloads(demo, contest)}
 
 
@@ -107,16 +105,6 @@ def _other_payloads(demo: Demo, contest: Contest) -> list[dict[str, Any]]:
         scores = [contest.student.fit_pool(kept.indices, kept.labels, seed=seed).accuracy for seed in demo.plan.seeds]
         curve.append({"series": name, "bytes": len(data), "count": len(kept), "accuracy": float(np.mean(scores))})
     return curve
-
-
-def _line(result: BaselineResult) -> str:
-    size = "not sent" if result.bytes is None else f"{result.bytes:,} bytes"
-    accuracy = f"{result.accuracy:.1%} ± {result.spread:.1%}" if result.accuracies else "nothing fits"
-    need = result.needed
-    more = ""
-    if need is not None and not (result.fits and result.accuracy >= need.accuracy):
-        more = f"; the payload's accuracy takes {need.bytes:,} bytes" if need.reached else "; never as accurate"
-    return f"{result.title:48} {size:>16}  {accuracy}{more}"
 
 
 def check_leakage(demo: Demo) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 from .plan import Plan
 from .steps import Steps
 
-_WIDTH = 56
+_WIDTH = 62
+_RULE = "=" * 100
 
 
 def show(plan: Plan, done: dict[str, Any], steps: Steps) -> None:
@@ -24,7 +25,7 @@ def lines(plan: Plan, done: dict[str, Any], steps: Steps) -> list[str]:
     tuned = done["tuned"]
     results = {result["id"]: result for result in done["baselines"]["results"]}
     out = [
-        "=" * 78,
+        _RULE,
         f"Payload  {plan.path('task.plada')}: {files['task.plada']} bytes, class names included;"
         f" {trial['count']} of {done['pool']['images']:,} images",
         f"         {trial['policy']}; policy and count chosen on the validation split",
@@ -39,18 +40,18 @@ def lines(plan: Plan, done: dict[str, Any], steps: Steps) -> list[str]:
     random = results.get("random")
     if random is not None:
         value = statistics.fmean(random["accuracies"])
-        out.append(
-            _row(f"{random['count']} random pool images, mean of {len(random['accuracies'])} draws", value,
-                 f"{100 * (mean - value):+.1f} points for the payload")
-        )  # fmt: skip
+        title = f"{random['count']} random pool images, {len(random['accuracies'])} draws"
+        more = f"payload: {100 * (mean - value):+.1f} points"
+        out.append(_row(_sized(title, random["bytes"]), value, more))
     out += [_result(result) for name, result in results.items() if name not in ("payload", "random", "teacher")]
     for point in done["baselines"]["curve"]:
         if point["series"] == "budget":
-            out.append(_row(f"Same policy, {point['count']} images in {point['bytes']:,} bytes", point["accuracy"]))
+            title = f"Same policy, {point['count']} images"
+            out.append(_row(_sized(title, point["bytes"]), point["accuracy"]))
     out += [
         "",
         f"{steps.passes:,} backbone passes, {steps.seconds / 60:.1f} minutes.   Report: {done['report']}",
-        "=" * 78,
+        _RULE,
     ]
     return out
 
@@ -61,17 +62,22 @@ def _row(text: str, accuracy: float | None, more: str = "") -> str:
     return f"{text:{_WIDTH}} {accuracy:6.1%}  {more}".rstrip()
 
 
+def _sized(title: str, size: int | None) -> str:
+    amount = "" if size is None else f"{size:,} B"
+    return f"{title:{_WIDTH - 12}}{amount:>12}"
+
+
 def _result(result: dict[str, Any]) -> str:
-    size = "not sent" if result["bytes"] is None else f"{result['bytes']:,} bytes"
-    title = f"{result['title']}, {size}"
-    need = result["needed"]
-    more = ""
-    if need and need["reached"] and need["bytes"] != result["bytes"]:
-        more = f"the payload's accuracy takes {need['bytes']:,} bytes"
-    elif need and not need["reached"]:
-        more = f"{need['accuracy']:.1%} with {need['bytes']:,} bytes, no more tried"
+    """A line of the comparison. What is needed is only said where another size was looked for."""
+    title = _sized(result["title"], result["bytes"])
+    need, more = result["needed"], ""
+    if need and need["bytes"] != result["bytes"]:
+        if need["reached"]:
+            more = f"the payload's accuracy takes {need['bytes']:,} B"
+        else:
+            more = f"{need['accuracy']:.1%} with {need['bytes']:,} B"
     if not result["accuracies"]:
-        return f"{title:{_WIDTH}}   none   {more}".rstrip()
+        return f"{title:{_WIDTH}}   none  {more}".rstrip()
     return _row(title, statistics.fmean(result["accuracies"]), more)
 
 

@@ -262,7 +262,7 @@ class Demo:
         from .compare import compare
 
         title = "What else could be sent in as many bytes, on the same student"
-        return self.steps.run("baselines", title, lambda: compare(self, done))
+        return self.steps.run(self.named("baselines"), title, lambda: compare(self, done))
 
     def leakage(self) -> Any:
         """Whether test images lie in the pool."""
@@ -274,7 +274,11 @@ class Demo:
         """report.html."""
         from .compare import report
 
-        return self.steps.run("report", "Report", lambda: report(self, done))
+        return self.steps.run(self.named("report"), "Report", lambda: report(self, done))
+
+    def named(self, step: str) -> str:
+        """Name of a step that ``--full-pool`` changes."""
+        return f"{step}-full" if self.plan.full_pool else step
 
     def policy(self, choice: dict[str, Any]) -> Policy:
         """The chosen policy."""

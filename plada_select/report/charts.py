@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .text import esc, number, percent, signed, size_text
 
 WIDTHS = {"narrow": 340, "wide": 760}
+_LETTER = 7.0  # a generous mean width of the charts' letters
 
 
 def responsive(draw: Callable[[int], str], label: str) -> str:
@@ -44,8 +45,16 @@ class Frame:
         return round(self.bottom - share * (self.bottom - self.top), 1)
 
 
-def _frame(width: int) -> Frame:
-    return Frame(46, width - 12, 26, _height(width) - 44)
+def _frame(width: int, rows: int = 1) -> Frame:
+    """The plot area below the axis title and ``rows`` rows of labels."""
+    return Frame(46, width - 12, 22 + 16 * rows, _height(width) - 44)
+
+
+def _flag(frame: Frame, x: float, row: int, text: str) -> str:
+    """A label above the plot, near x and inside the chart; row 0 is the lowest."""
+    wide = _LETTER * len(text)
+    return _text(max(frame.left, min(x + 4, frame.right - wide)), frame.top - 8 - 16 * row, text, anchor="start",
+                 css="strong")  # fmt: skip
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "middle", css: str = "") -> str:
@@ -57,15 +66,24 @@ def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
     return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" class="{css}"/>'
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Where images are cut off: at one score, or from ``low`` to ``high``, depending on the class."""
+
+    low: float
+    high: float
+    label: str
+
+
 def histogram(
     counts: NDArray[np.int64],
     kept: NDArray[np.int64],
     edges: NDArray[np.float64],
     *,
     score: str,
-    cuts: Sequence[tuple[float, str]] = (),
+    cuts: Sequence[Cut] = (),
 ) -> str:
-    """All images (counts) and kept ones by score, both on a logarithmic axis, with lines at ``cuts`` (score, label)."""
+    """All images (counts) and kept ones by score, both on a logarithmic axis, with the cuts."""
     top = max(1.0, math.log10(max(2, int(counts.max()))))
     low, high = float(edges[0]), float(edges[-1])
 
@@ -73,7 +91,7 @@ def histogram(
         return 0.0 if value < 1 else (math.log10(value) + 0.15) / (top + 0.15)
 
     def draw(width: int) -> str:
-        frame = _frame(width)
+        frame = _frame(width, max(1, len(cuts)))
         parts = []
         for power in range(int(top) + 1):
             y = frame.y(height(10**power))
@@ -81,15 +99,13 @@ def histogram(
                       _text(frame.left - 6, y + 4, number(10**power), anchor="end")]  # fmt: skip
         for values, css in ((counts, "pool"), (kept, "kept")):
             parts.append(f'<path class="{css}" d="{_steps(frame, [height(int(v)) for v in values])}"/>')
-        taken = -math.inf
-        for value, label in sorted(cuts):
-            x = frame.x((value - low) / (high - low))
-            parts.append(_line(x, frame.top - 6, x, frame.bottom, "cut"))
-            if x - taken > 60:
-                anchor = "start" if x < (frame.left + frame.right) / 2 else "end"
-                parts.append(_text(x + (4 if anchor == "start" else -4), frame.top - 10, label, anchor=anchor,
-                                   css="strong"))  # fmt: skip
-                taken = x
+        for row, cut in enumerate(cuts):
+            first, last = (frame.x((value - low) / (high - low)) for value in (cut.low, cut.high))
+            if last > first:
+                parts.append(f'<path class="band" d="M{first:g} {frame.top}H{last:g}V{frame.bottom:g}H{first:g}Z"/>')
+            for x in sorted({first, last}):
+                parts.append(_line(x, frame.top - 4, x, frame.bottom, "cut" if row == 0 else "cut other"))
+        parts += [_flag(frame, frame.x((cut.low - low) / (high - low)), row, cut.label) for row, cut in enumerate(cuts)]
         for tick in ticks(low, high, 4 if width < 500 else 8):
             x = frame.x((tick - low) / (high - low))
             parts += [_line(x, frame.bottom, x, frame.bottom + 4, "axis"),
@@ -181,31 +197,31 @@ def accuracy_chart(
             y = place(10**left, tick / 100)[1]
             parts += [_line(frame.left, y, frame.right, y, "grid"),
                       _text(frame.left - 6, y + 4, f"{tick:g} %", anchor="end")]  # fmt: skip
-        taken = -math.inf
+        labelled = -math.inf
         for size in _sizes(left, right, narrow=width < 500):
             x = place(size, top)[0]
             parts.append(_line(x, frame.bottom, x, frame.bottom + 4, "axis"))
-            if x - taken > 52:
+            if x - labelled > 52:
                 parts.append(_text(min(x, frame.right - 18), frame.bottom + 17, _short_size(size)))
-                taken = x
+                labelled = x
         parts.append(_line(frame.left, frame.bottom, frame.right, frame.bottom, "axis"))
         parts.append(_text((frame.left + frame.right) / 2, frame.bottom + 36, "bytes sent"))
         parts.append(_text(4, 12, "test accuracy", anchor="start"))
         if budget:
             x = place(budget, top)[0]
             parts.append(_line(x, frame.top - 6, x, frame.bottom, "cut"))
-            anchor = "start" if x < (frame.left + frame.right) / 2 else "end"
-            parts.append(_text(x + (4 if anchor == "start" else -4), frame.top - 10, "as many bytes",
-                               anchor=anchor, css="strong"))  # fmt: skip
+            parts.append(_flag(frame, x, 0, "as many bytes"))
+        taken: list[tuple[float, float]] = []
         for level in levels:
             y = place(10**left, level.accuracy)[1]
-            parts += [_line(frame.left, y, frame.right, y, "level"),
-                      _text(frame.right, y - 4, f"{level.title} {percent(level.accuracy)}", anchor="end")]  # fmt: skip
+            text = f"{level.title} {percent(level.accuracy)}"
+            parts += [_line(frame.left, y, frame.right, y, "level"), _text(frame.right, y - 5, text, anchor="end")]
+            taken += [(frame.right - back, y - 8) for back in range(0, int(_LETTER * len(text)), 8)]
         for title, line in curves:
             if len(line) > 1:
                 path = "L".join("{:g} {:g}".format(*place(*point)) for point in line)
                 parts.append(f'<path class="curve" d="M{path}"><title>{esc(title)}</title></path>')
-        parts += _markers(marks, place, frame)
+        parts += _markers(marks, place, frame, taken)
         return "".join(parts)
 
     best = max(marks, key=lambda mark: mark.accuracy)
@@ -216,10 +232,17 @@ def accuracy_chart(
     return responsive(draw, label)
 
 
-def _markers(marks: Sequence[Mark], place: Callable[[float, float], tuple[float, float]], frame: Frame) -> list[str]:
-    """Letters in discs, moved aside where they would cover one another, with a thread to the true place."""
+def _markers(
+    marks: Sequence[Mark],
+    place: Callable[[float, float], tuple[float, float]],
+    frame: Frame,
+    taken: list[tuple[float, float]],
+) -> list[str]:
+    """Letters in discs, moved aside where they would cover one another, with a thread to the true place.
+
+    ``taken`` are places to keep clear of.
+    """
     radius, parts, discs = 8.5, [], []
-    taken: list[tuple[float, float]] = []
     for mark in sorted(marks, key=lambda m: (m.kind != "own", m.letter)):
         x, y = place(mark.bytes, mark.accuracy)
         spot = next(

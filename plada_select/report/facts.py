@@ -179,7 +179,8 @@ def _trials(data: bytes, payload: pf.Payload, groups: Any) -> tuple[CodecTrial, 
                         num_classes=payload.num_classes,
                         groups=groups,
                         profile="full",
-                        **{f"{kind}_codec": codec.name},
+                        index_codec=codec.name if kind == "index" else "auto",
+                        label_codec=codec.name if kind == "label" else "auto",
                     )
                     size = next(s.length for s in pf.inspect(other).sections if s.name == kind)
             except (PladaError, StopIteration):  # not for this content, or a codec of groups without groups

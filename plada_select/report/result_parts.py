@@ -12,7 +12,7 @@ from .charts import Level, Mark, accuracy_chart
 from .facts import Facts
 from .results import Results
 from .selection_parts import section, tall
-from .text import bar, bars, esc, number, percent, points, size_text, table
+from .text import bar, esc, named, number, percent, points, size_text, table
 from .thumbnails import picture, pool_pictures
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ def chart_part(facts: Facts, results: Results) -> str:
     if teacher is not None:
         levels.append(Level("teacher", teacher))
     drawn = accuracy_chart(marks, curves, levels, len(facts.data))
+    drawn += _zoom(marks, curves, len(facts.data))
     key = (
         '<p><span class="badge own">P</span> the payload; <span class="badge fits">A</span> fits in as many bytes;'
         ' <span class="badge">B</span> does not. Thin lines: sizes that were tried. Upright lines: spread over seeds'
@@ -184,8 +185,26 @@ def chart_part(facts: Facts, results: Results) -> str:
              percent(float(point["accuracy"]))]
             for place, point in enumerate(results.curve)
         ]  # fmt: skip
-        extra = table("Other payloads", ["payload", "images", "bytes", "accuracy"], rows, numeric=(1, 2, 3))
+        extra = table(
+            "Other payloads", ["payload", "images", "bytes", "accuracy"], rows, numeric=(1, 2, 3), stacked=True
+        )
     return section("curve", "Accuracy against bytes", drawn + key + extra)
+
+
+def _zoom(marks: list[Mark], curves: list[tuple[str, list[tuple[int, float]]]], budget: int) -> str:
+    """The neighbourhood of the payload once more, where the whole chart is crowded there."""
+    own = next((mark for mark in marks if mark.letter == "P"), None)
+    if own is None:
+        return ""
+
+    def near(size: int, accuracy: float) -> bool:
+        return budget / 2 <= size <= 2 * budget and abs(accuracy - own.accuracy) <= 0.1
+
+    close = [mark for mark in marks if near(mark.bytes, mark.accuracy)]
+    if len(close) < 3 or len(close) == len(marks):
+        return ""
+    lines = [(title, [point for point in line if near(*point)]) for title, line in curves]
+    return f"<h3>Close to the payload</h3>{accuracy_chart(close, lines, [], budget)}"
 
 
 def baselines_part(results: Results) -> str:
@@ -202,27 +221,33 @@ def baselines_part(results: Results) -> str:
         accuracy = percent(row.accuracy) if row.accuracies else "–"
         if len(row.accuracies) > 1:
             accuracy += f"<small>± {100 * row.spread:.1f}, n = {len(row.accuracies)}</small>"
+        small = "".join(f"<small>{esc(text)}</small>" for text in (row.note, _counted(row)) if text)
         rows.append(
             [
-                f"{mark}{esc(row.title)}" + (f"<small>{esc(row.note)}</small>" if row.note else ""),
+                f"{mark}{esc(row.title)}{small}",
                 "–" if row.bytes is None else number(row.bytes),
                 "" if own or row.fits is None else "yes" if row.fits else "no",
                 accuracy,
                 gap,
                 "" if own else _need_cell(row),
                 esc(", ".join(row.holds)) if row.holds else ("nothing" if row.bytes is not None else "–"),
-                esc(row.counted) or "–",
             ]
         )
         marks.append("own" if own else "")
     head = ["what is sent", "bytes", "fits", "accuracy", "points", "bytes for the payload's accuracy",
-            "receiver holds", "what is counted"]  # fmt: skip
-    body = table("Baselines: same student, pool and test set", head, rows, numeric=(1, 3, 4, 5), row_classes=marks)
+            "receiver holds"]  # fmt: skip
+    body = table(
+        "Baselines: same student, pool and test set", head, rows, numeric=(1, 3, 4, 5), row_classes=marks, stacked=True
+    )
     body += (
         "<p>“Fits”: in at most the payload's bytes. “Points”: accuracy less the payload's. Bytes for the payload's"
         " accuracy were searched for by trying sizes on the test set, which flatters the baselines a little.</p>"
     )
     return section("baselines", "Baselines", body)
+
+
+def _counted(row: BaselineResult) -> str:
+    return f"Counted: {row.counted}." if row.counted else ""
 
 
 def _need_cell(row: BaselineResult) -> str:
@@ -268,7 +293,7 @@ def accuracy_part(facts: Facts, results: Results) -> str:
             ]
         )
     head = ["classifier", "accuracy", "of the teacher", "standard error", "test images"]
-    body = table("Accuracy on the test set", head, rows, numeric=(1, 2, 3, 4))
+    body = table("Accuracy on the test set", head, rows, numeric=(1, 2, 3, 4), stacked=True)
     return section("accuracy", "Teacher and students", body + _per_class(facts, entries) + _confusions(entries))
 
 
@@ -278,12 +303,12 @@ def _per_class(facts: Facts, entries: list[tuple[str, str, list[float], dict[str
     if not shown:
         return ""
     kept = facts.kept_per_class
-    head = ["class", "kept images", *(name for name, _ in shown), ""]
+    head = ["class", "kept images", *(name for name, _ in shown)]
     rows = []
     for c, name in enumerate(facts.class_names):
         values = [classes[c]["accuracy"] if c < len(classes) else None for _, classes in shown]
         drawn = [bar(v or 0, "b" if at == 0 and len(shown) > 1 else "a") for at, v in enumerate(values[:2])]
-        rows.append([esc(name), number(kept[c]), *(percent(v) for v in values), bars(*drawn)])
+        rows.append([named(esc(name), *drawn), number(kept[c]), *(percent(v) for v in values)])
     numeric = range(1, len(shown) + 2)
     body = tall(table("Accuracy per class", head, rows, numeric=numeric), len(rows))
     key = ""

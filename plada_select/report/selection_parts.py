@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .charts import histogram
+from .charts import Cut, histogram
 from .facts import Facts
-from .text import bar, bars, esc, number, pairs, percent, signed, size_text, table
+from .text import bar, esc, named, number, pairs, percent, signed, size_text, table
 from .thumbnails import picture, pool_pictures
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def section(name: str, title: str, body: str) -> str:
 
 def tall(content: str, rows: int) -> str:
     """A long table in a box of its own."""
-    return f'<div class="tall">{content}</div>' if rows > _MANY else content
+    return f'<div class="tall" tabindex="0">{content}</div>' if rows > _MANY else content
 
 
 def histogram_part(facts: Facts) -> str:
@@ -37,42 +37,36 @@ def histogram_part(facts: Facts) -> str:
         return ""
     counts, kept, edges = arrays["histogram"], arrays["histogram_kept"], arrays["histogram_edges"]
     cuts = _cuts(facts)
-    drawn = histogram(counts, kept, edges, score=facts.score, cuts=[(value, label) for value, label, _ in cuts])
+    drawn = histogram(counts, kept, edges, score=facts.score, cuts=[cut for cut, _ in cuts])
     text = (
         '<p><span class="key b" aria-hidden="true"></span> all usable pool images '
         '<span class="key" aria-hidden="true"></span> kept. Both are counted on a logarithmic scale.</p>'
     )
-    notes = "".join(f"<p>{esc(note)}</p>" for _, _, note in cuts if note)
+    notes = "".join(f"<p>{esc(note)}</p>" for _, note in cuts)
     if not facts.by_score:
         criterion = (facts.record.get("policy") or {}).get("criterion")
         notes = f"<p>The criterion was {esc(criterion)}; the {esc(facts.score)} is shown for comparison only.</p>"
     return section("histogram", f"{facts.score.capitalize()} of the pool, and the cut", drawn + text + notes)
 
 
-def _cuts(facts: Facts) -> list[tuple[float, str, str]]:
-    """(score, label in the chart, sentence) of each line to draw."""
+def _cuts(facts: Facts) -> list[tuple[Cut, str]]:
+    """What to draw, each with a sentence."""
     scores = facts.scores()
     if scores is None or not len(scores) or not facts.by_score:
         return []
     last = np.min if facts.high_first else np.max
     if facts.plain_per_class is None:
         value = float(last(scores))
-        return [(value, f"cut {signed(value, '.2f')}", f"The cut lies at {signed(value)}.")]
+        return [(Cut(value, value, f"cut {signed(value, '.2f')}"), f"The cut lies at {signed(value)}.")]
     labels = facts.payload.labels
     per_class = [float(last(scores[labels == c])) for c in np.unique(labels)]
+    low, high = min(per_class), max(per_class)
+    text = f"With class quotas the cuts of the classes lie between {signed(low, '.3g')} and {signed(high, '.3g')}."
+    out = [(Cut(low, high, "cuts of the classes"), text)]
     plain = _plain_cut(facts)
-    out = []
     if plain is not None:
-        text = f"Without class quotas as many images would be cut at about {signed(plain, '.3g')}."
-        out.append((plain, "one cut for all", text))
-    loose, strict = (min(per_class), max(per_class)) if facts.high_first else (max(per_class), min(per_class))
-    text = (
-        f"With class quotas every class has its own cut, from {signed(strict, '.3g')} (strictest)"
-        f" to {signed(loose, '.3g')} (loosest)."
-        if loose != strict
-        else f"Every class is cut at {signed(loose, '.3g')}."
-    )
-    out += [(strict, "strictest class", ""), (loose, "loosest class", text)]
+        text = f"By the global order alone as many images would be cut at about {signed(plain, '.3g')}."
+        out.append((Cut(plain, plain, "one cut for all"), text))
     return out
 
 
@@ -104,10 +98,10 @@ def classes_part(facts: Facts) -> str:
     else:
         quota = None
     numeric = list(range(1, len(head)))
-    head.append("")
     rows, marks = [], []
     for c, name in enumerate(facts.class_names):
-        row = [esc(name)]
+        drawn = [bar(before[c] / top, "b")] if before is not None else []
+        row = [named(esc(name), *drawn, bar(kept[c] / top))]
         if pool is not None:
             row.append(number(pool[c]))
         if before is not None:
@@ -115,9 +109,7 @@ def classes_part(facts: Facts) -> str:
         row.append(number(kept[c]))
         if quota is not None:
             row.append(number(quota[c]))
-        drawn = [bar(before[c] / top, "b")] if before is not None else []
-        drawn.append(bar(kept[c] / top))
-        rows.append([*row, bars(*drawn)])
+        rows.append(row)
         marks.append("lost" if kept[c] == 0 else "")
     body = tall(table("Images per class, by the teacher's label", head, rows, numeric=numeric), len(rows))
     if before is not None:
@@ -237,16 +229,18 @@ def _trials(facts: Facts) -> str:
         top = max(trial.bytes for trial in mine)
         rows = [
             [
-                f"<code>{esc(trial.name)}</code>" + ("<small>in the file</small>" if trial.used else ""),
+                named(
+                    f"<code>{esc(trial.name)}</code>" + ("<small>in the file</small>" if trial.used else ""),
+                    bar(trial.bytes / top, "a" if trial.used else "b"),
+                ),
                 esc(trial.profile),
                 number(trial.bytes),
                 f"+{number(trial.bytes - used[kind])}".replace("+-", "−") if kind in used else "",
-                bars(bar(trial.bytes / top, "a" if trial.used else "b")),
             ]
             for trial in mine
         ]
         marks = ["own" if trial.used else "" for trial in mine]
-        out += table(title, ["codec", "profile", "bytes", "more", ""], rows, numeric=(2, 3), row_classes=marks)
+        out += table(title, ["codec", "profile", "bytes", "more"], rows, numeric=(2, 3), row_classes=marks)
     return out
 
 

@@ -7,8 +7,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-BARS = '<div class="barcell">'
-
 
 def esc(text: Any) -> str:
     """Text for HTML, quotes too; control characters become visible."""
@@ -36,7 +34,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def points(value: float) -> str:
     """A difference of shares, with sign, in points."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    text = f"{100 * value:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
 def number(value: float) -> str:
@@ -51,7 +50,7 @@ def table(
     *,
     numeric: Iterable[int] = (),
     row_classes: Sequence[str] | None = None,
-    css: str = "",
+    stacked: bool = False,
 ) -> str:
     """A table in a box that scrolls sideways if need be. Cells are HTML; the first of each row is its header.
 
@@ -61,29 +60,36 @@ def table(
         rows: cells.
         numeric: columns to align at the right.
         row_classes: class of each row.
-        css: class of the table.
+        stacked: on a narrow screen every row becomes a block of lines. Roles are then spelt out, because browsers
+            forget that what is shown as a block is a table.
     """
     right = set(numeric)
 
-    def cell(tag: str, place: int, content: str, scope: str) -> str:
-        css = "num" if place in right else "bars" if content.startswith(BARS) else ""
-        return f"<{tag}{scope}{f' class={css}' if css else ''}>{content}</{tag}>"
+    def role(name: str) -> str:
+        return f' role="{name}"' if stacked else ""
 
-    titles = "".join(
-        cell("th", place, esc(title), ' scope="col"') if title else "<td></td>" for place, title in enumerate(head)
-    )
+    def cell(place: int, content: str) -> str:
+        css = ' class="num"' if place in right else ""
+        if place == 0:
+            return f'<th scope="row"{role("rowheader")}{css}>{content}</th>'
+        label = f' data-label="{esc(head[place])}"' if stacked else ""
+        return f"<td{role('cell')}{label}{css}>{content}</td>"
+
+    def title(place: int, text: str) -> str:
+        css = ' class="num"' if place in right else ""
+        return f'<th scope="col"{role("columnheader")}{css}>{esc(text).replace("_", "_<wbr>")}</th>'
+
+    titles = "".join(title(place, text) if text else f"<td{role('cell')}></td>" for place, text in enumerate(head))
     body = []
     for at, row in enumerate(rows):
-        cells = "".join(
-            cell("th" if place == 0 else "td", place, content, ' scope="row"' if place == 0 else "")
-            for place, content in enumerate(row)
-        )
         mark = f' class="{row_classes[at]}"' if row_classes and row_classes[at] else ""
-        body.append(f"<tr{mark}>{cells}</tr>")
+        body.append(f"<tr{role('row')}{mark}>{''.join(cell(place, text) for place, text in enumerate(row))}</tr>")
+    kind = f'{role("table")} class="stacked"' if stacked else ""
+    group = role("rowgroup")
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{esc(caption)}">'
-        f"<table{f' class={css!r}' if css else ''}><caption>{esc(caption)}</caption>"
-        f"<thead><tr>{titles}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+        f"<table{kind}><caption>{esc(caption)}</caption><thead{group}><tr{role('row')}>{titles}</tr></thead>"
+        f"<tbody{group}>{''.join(body)}</tbody></table></div>"
     )
 
 
@@ -93,9 +99,9 @@ def bar(share: float, kind: str = "a") -> str:
     return f'<span class="bar {kind}" style="width:{width:.1f}%" aria-hidden="true"></span>'
 
 
-def bars(*drawn: str) -> str:
-    """A cell of bars, one above the other."""
-    return f"{BARS}{''.join(drawn)}</div>"
+def named(name: str, *drawn: str) -> str:
+    """A row's header with bars beside it, or below where it is narrow. ``name`` is HTML."""
+    return f'<div class="named"><span>{name}</span><div>{"".join(drawn)}</div></div>'
 
 
 def signed(value: float, form: str = ".4g") -> str:

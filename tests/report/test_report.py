@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plada_format as pf
@@ -66,7 +66,8 @@ def check(path: Path) -> Page:
     page = Page(text)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert not page.all("script") and not re.search(r"\son\w+\s*=", re.sub(r'"[^"]*"', '""', text))
+    assert not page.all("script")
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     for tag, attributes in page.elements:
         for name in ("src", "href", "xlink:href", "action", "srcset", "poster", "data"):
             value = attributes.get(name)
@@ -276,7 +277,7 @@ def test_errors_leave_nothing(world: Any, tmp_path: Path) -> None:
 def test_results_survive_a_file(world: Any, tmp_path: Path) -> None:
     results = full_results(world)
     again = Results.load(results.save(tmp_path / "results.json"))
-    assert again.to_json() == json.loads(json.dumps(results.to_json()))
+    assert json.dumps(again.to_json()) == json.dumps(results.to_json())
     assert again.baselines == results.baselines
     for text in ("{", "[]", '{"surprise": 1}', '{"baselines": [{"id": 1}]}'):
         (tmp_path / "bad.json").write_text(text)
@@ -298,6 +299,7 @@ def test_select_command_writes_the_report(world: Any, tmp_path: Path, capsys: An
     assert "histogram" in check(tmp_path / "r.html").sections
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=60))
 def test_escaped_text_comes_back(text: str) -> None:
     page = Page(f'<p title="{esc(text)}">{esc(text)}</p>')

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plada_format.errors import UserError
-from plada_train import Task, open_task
+from plada_train import LabelledImages, Task, open_task
 from plada_train.sources import stratified_holdout
 
 SOME = range(510, 610)  # the last training and the first test images
@@ -140,3 +140,52 @@ def test_empty_split_is_said(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="empty"):
             task.split(split)
     assert task.class_names == ("class 0", "class 1")
+
+
+def test_parquet_labels_of_other_kinds(tmp_path: Path) -> None:
+    """Text labels become sorted classes; class names may be a mapping; a split needs no particular file name."""
+    image = pa.array([{"bytes": b"x", "path": None}] * 3)
+    pq.write_table(pa.table({"image": image, "label": ["dog", "ant", "dog"]}), tmp_path / "some.parquet")
+    task = open_task(str(tmp_path / "some.parquet"), val_fraction=0)
+    assert task.class_names == ("ant", "dog") and task.labels.tolist() == [1, 0, 1] and set(task.split_of) == {0}
+    names = {"huggingface": json.dumps({"info": {"features": {"fine_label": {"names": {"1": "b", "0": "a"}}}}})}
+    table = pa.table({"img": image, "fine_label": [0, 1, 1]}).replace_schema_metadata(names)
+    pq.write_table(table, tmp_path / "train.parquet")
+    assert open_task(str(tmp_path / "train.parquet"), val_fraction=0).class_names == ("a", "b")
+    (tmp_path / "repo" / "data").mkdir(parents=True)
+    pq.write_table(table, tmp_path / "repo" / "data" / "train-0.parquet")
+    pq.write_table(table, tmp_path / "repo" / "data" / "test-0.parquet")
+    assert (
+        len(open_task(f"parquet:{tmp_path}/repo").split("test"))
+        == len(open_task(f"{tmp_path}/repo").split("test"))
+        == 3
+    )
+
+
+def test_parquet_without_labels(tmp_path: Path) -> None:
+    image = pa.array([{"bytes": b"x", "path": None}] * 2)
+    for columns, match in (
+        ({"image": image}, "no column 'label'"),
+        ({"image": image, "label": pa.array([1, None])}, "row 1 has no label"),
+    ):
+        pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+        with pytest.raises(UserError, match=match):
+            open_task(str(tmp_path / "x.parquet"))
+
+
+def test_images_and_labels_must_fit(cifar_spec: str) -> None:
+    train = open_task(cifar_spec).split("train")
+    for labels, match in ((train.labels[:-1], "labels of shape"), (train.labels + 1, "between 0 and 9")):
+        with pytest.raises(UserError, match=match):
+            LabelledImages(train.source, labels, train.class_names)
+
+
+def test_packed_files_must_agree(tmp_path: Path) -> None:
+    base = {"data": np.zeros(2, np.uint8), "offsets": np.array([0, 1, 2]), "labels": np.array([0, 1])}
+    np.savez(tmp_path / "a.npz", **base, names=np.array(["x", "y"]))
+    np.savez(tmp_path / "b.npz", **base, names=np.array(["y", "x"]))
+    with pytest.raises(UserError, match="class names differ"):
+        open_task(f"npz:{tmp_path}/a.npz,{tmp_path}/b.npz")
+    np.savez(tmp_path / "b.npz", **base, names=np.array(["x", "y"]), split=np.array([0, 1]))
+    with pytest.raises(UserError, match="some files have 'split'"):
+        open_task(f"npz:{tmp_path}/a.npz,{tmp_path}/b.npz")

@@ -321,8 +321,12 @@ def test_disk_full(world: Path, tmp_path: Path, what: str) -> None:
     limit = 100_000
     if what == "build":
         arguments, limit = ["pool", "build", f"folder:{world}/pool", f"{tmp_path}/x.pladapool", "--quiet"], 2_000
-    code = f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
-    code += "; from plada_format.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import resource, sys; from plada_format.cli.main import main; "
+        "kept = resource.getrlimit(resource.RLIMIT_FSIZE); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, kept[1])); code = main(sys.argv[1:]); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, kept); sys.exit(code)"
+    )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "too large" in done.stderr, done.stderr
     left = [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.endswith(".json")]
