@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -127,6 +128,15 @@ def read_table(st: Stream, alphabet: int) -> HuffmanTable:
     return HuffmanTable(members, lengths, parameter)
 
 
+@lru_cache(maxsize=LONGEST)
+def _bit_reversal(width: int) -> I64:
+    """The numbers 0 .. 2^width - 1 with their bits in reverse order."""
+    flipped = np.zeros(1, np.int64)
+    for _ in range(width):
+        flipped = np.concatenate([2 * flipped, 2 * flipped + 1])
+    return flipped
+
+
 def _reversed_codes(lengths: I64) -> tuple[I64, I64]:
     """Order of the symbols by (length, symbol), and each symbol's code word with its bits reversed."""
     order = np.lexsort((np.arange(len(lengths)), lengths))
@@ -168,16 +178,10 @@ def decode(st: Stream, alphabet: int, n: int) -> tuple[U16, HuffmanTable]:
         st.missing("the Huffman codes")
     longest = int(table.lengths.max())
     order, _ = _reversed_codes(table.lengths)
-    slots = np.arange(1 << longest)
-    symbol_of = np.empty(1 << longest, np.uint16)
-    length_of = np.empty(1 << longest, np.uint8)
-    # slots in bit-reversed order are in code order: each symbol owns 2^(longest - length) of them in a row
-    flipped = np.zeros(1 << longest, np.int64)
-    for bit in range(longest):
-        flipped |= ((slots >> bit) & 1) << (longest - 1 - bit)
-    owners = np.repeat(order, 1 << (longest - table.lengths[order]))
-    symbol_of[flipped] = symbols[owners]
-    length_of[flipped] = table.lengths[owners]
+    # in code order each symbol owns 2^(longest - length) slots in a row; the stream gives the bits in reverse
+    owners = np.repeat(order, 1 << (longest - table.lengths[order]))[_bit_reversal(longest)]
+    symbol_of = symbols[owners]
+    length_of = table.lengths.astype(np.uint8)[owners]
     kernels = backend(n)
     if kernels is not None:
         out = np.empty(n, np.uint16)

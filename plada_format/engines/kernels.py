@@ -78,22 +78,6 @@ def unary_decode(buf: AnyArray, start_byte: int, q: AnyArray) -> int:
     return -1
 
 
-def field(buf: AnyArray, position: int, width: int) -> int:
-    """Field of 0..32 bits. The caller has checked that it lies in the buffer."""
-    value = 0
-    if width:
-        byte = position >> 3
-        shift = position & 7
-        have = 8 - shift
-        value = (0 | int(buf[byte])) >> shift
-        while have < width:
-            byte += 1
-            value |= (0 | int(buf[byte])) << have
-            have += 8
-        value &= (1 << width) - 1
-    return value
-
-
 def fields_decode(buf: AnyArray, start: int, width: int, out: AnyArray) -> int:
     """``len(out)`` fields of ``width`` bits from bit ``start``; the caller has checked that they lie in the buffer."""
     mask = (1 << width) - 1
@@ -160,24 +144,49 @@ def golomb_finish(buf: AnyArray, start: int, values: AnyArray, divisor: int, wid
 def exp_golomb_finish(buf: AnyArray, start: int, values: AnyArray, order: int) -> int:
     """Parts B and C of an Exp-Golomb block; as :func:`golomb_finish`. All q are at most 32 - order."""
     n = len(values)
-    bits = 8 * len(buf)
-    position = start
-    extra_at = start + n * order
+    size = len(buf)
+    mask = (1 << order) - 1
     large = False
+    byte = start >> 3
+    ready = 0
+    have = 0
+    if order:
+        ready = (0 | int(buf[byte])) >> (start & 7)
+        have = 8 - (start & 7)
+        byte += 1
+    extra_start = start + n * order
+    extra_byte = extra_start >> 3
+    extra = 0
+    extra_have = 0
+    if extra_start & 7:
+        extra = (0 | int(buf[extra_byte])) >> (extra_start & 7)
+        extra_have = 8 - (extra_start & 7)
+        extra_byte += 1
     for j in range(n):
+        while have < order:
+            ready |= (0 | int(buf[byte])) << have
+            byte += 1
+            have += 8
         q = 0 | int(values[j])
-        if extra_at + q > bits:
-            return -1
-        value = ((((1 << q) + field(buf, extra_at, q)) - 1) << order) + field(buf, position, order)
-        position += order
-        extra_at += q
+        while extra_have < q:
+            if extra_byte == size:
+                return -1
+            extra |= (0 | int(buf[extra_byte])) << extra_have
+            extra_byte += 1
+            extra_have += 8
+        top = (1 << q) + (extra & ((1 << q) - 1)) - 1
+        extra >>= q
+        extra_have -= q
+        value = (top << order) + (ready & mask)
+        ready >>= order
+        have -= order
         if value > 0xFFFFFFFF:
             large = True
         else:
             values[j] = value
     if large:
         return -2
-    return extra_at
+    return 8 * extra_byte - extra_have
 
 
 def put(out: AnyArray, position: int, width: int, value: int) -> int:
@@ -305,26 +314,29 @@ def fields_encode(values: AnyArray, width: int, out: AnyArray) -> int:
 def huffman_decode(
     buf: AnyArray, start: int, symbol_of: AnyArray, length_of: AnyArray, longest: int, out: AnyArray
 ) -> int:
-    """Decode ``len(out)`` code words from bit ``start`` by tables over the next ``longest`` bits.
+    """Decode ``len(out)`` code words from the byte boundary ``start`` (in bits) by tables over ``longest`` bits.
 
     Returns the bit position after the last word, or -1 if the buffer ends within a word.
     """
-    bits = 8 * len(buf)
     size = len(buf)
     mask = (1 << longest) - 1
-    position = start
+    byte = start >> 3
+    ready = 0
+    have = 0
     for j in range(len(out)):
-        byte = position >> 3
-        window = 0
-        for n in range(3):
-            if byte + n < size:
-                window |= (0 | int(buf[byte + n])) << (8 * n)
-        slot = (window >> (position & 7)) & mask
-        position += 0 | int(length_of[slot])
-        if position > bits:
-            return -1
+        while have < longest:  # beyond the end: zeros, which the final check below unmasks
+            if byte < size:
+                ready |= (0 | int(buf[byte])) << have
+            byte += 1
+            have += 8
+        slot = ready & mask
+        length = 0 | int(length_of[slot])
         out[j] = symbol_of[slot]
-    return position
+        ready >>= length
+        have -= length
+        if 8 * byte - have > 8 * size:
+            return -1
+    return 8 * byte - have
 
 
 def huffman_encode(words: AnyArray, lengths: AnyArray, reversed_code: AnyArray, out: AnyArray) -> int:
@@ -482,4 +494,4 @@ NAMES = (
     "raw_encode",
     "runs_expand",
 )
-HELPERS = ("field", "put", "bit_length")
+HELPERS = ("put", "bit_length")
