@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -30,7 +31,12 @@ def atheris_run(target: str, seconds: int, seed: int) -> int:
     crashes = ROOT / "fuzz" / "crashes"
     for folder in (live, crashes):
         folder.mkdir(parents=True, exist_ok=True)
-    starts = [ROOT / "fuzz" / "corpus", ROOT / "vectors" / "valid"] if target != "roundtrip" else []
+    starts = [ROOT / "fuzz" / "corpus", ROOT / "vectors" / "valid"]
+    if target == "roundtrip":  # its inputs are Hypothesis's choices, not files: any bytes will do to begin with
+        rng = random.Random(0)
+        starts = []
+        for number in range(64):
+            (live / f"start-{number:02}").write_bytes(rng.randbytes(16 << number % 8))
     command = [
         sys.executable,
         str(ROOT / "fuzz" / f"fuzz_{target}.py"),

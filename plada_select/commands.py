@@ -317,4 +317,4 @@ def _report(args: argparse.Namespace) -> None:
         from .report import write_selection_report
     except ModuleNotFoundError as reason:
         raise UserError(f"--report needs {reason.name}; install plada[report]") from None
-    write_selection_report(args.output, args.report, images=args.images)
+    write_selection_report(args.output, args.report, images=args.images, manifest=args.pool)

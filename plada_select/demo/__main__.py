@@ -22,7 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for all files (default %(default)s)")
     parser.add_argument("--data", type=Path, default=_DATA, help="folder with the pool and the target")
     parser.add_argument("--threads", type=int, help="threads of torch and of decoding (default: all usable cores)")
-    parser.add_argument("--full-pool", action="store_true", help="also train on the whole pool: some 8,000 passes more")
+    parser.add_argument(
+        "--full-pool",
+        action="store_true",
+        help="also what needs more passes: the whole pool, and what random images and JPEGs would need",
+    )
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run has done")
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads slow a shared machine down

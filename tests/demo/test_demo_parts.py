@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DATA, STUDENT, TEACHER
+from demo_settings import DATA, STUDENT, TEACHER
 from hypothesis import given
 from hypothesis import strategies as st
 

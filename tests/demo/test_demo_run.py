@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import DATA, STUDENT, TEACHER
+from demo_settings import DATA, STUDENT, TEACHER
 
 import plada_format as pf
 from plada_select.demo.plan import Plan

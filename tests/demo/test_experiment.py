@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import DATA, STUDENT, TEACHER
+from demo_settings import DATA, STUDENT, TEACHER
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ from plada_select.baselines.results import Point
 from plada_select.baselines.search import smallest_reaching
 from plada_select.baselines.weights import pack_head, quantised_module
 from plada_train import Evaluation, Head, Recipe, Targets, evaluate_logits, train_head
+
+DATA = Path(__file__).resolve().parents[1] / "data"
 
 
 class Recorder:
@@ -269,8 +272,6 @@ def test_packed_jpegs_come_back(places: list[int], classes: int, quality: int) -
 
 
 def _jpeg(place: int, quality: int) -> bytes:
-    from conftest import DATA
-
     from plada_train import open_source
 
     global _SOURCE

@@ -21,6 +21,8 @@ from plada_select.report import Results, read_facts, write_report, write_selecti
 from plada_select.report.charts import ticks
 from plada_select.report.text import esc, percent, points, size_text
 
+DATA = Path(__file__).resolve().parents[1] / "data"
+
 VOID = {"meta", "link", "img", "br", "hr"}
 SHAPES = {"line", "circle", "path", "text", "g", "title", "svg"}
 
@@ -286,8 +288,6 @@ def test_results_survive_a_file(world: Any, tmp_path: Path) -> None:
 
 
 def test_select_command_writes_the_report(world: Any, tmp_path: Path, capsys: Any) -> None:
-    from conftest import DATA
-
     from plada_format.cli.main import main
 
     status = main(
