@@ -61,14 +61,21 @@ def test_measure_has_times_and_bytes() -> None:
 def test_figures_can_be_missed(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     (nothing,) = figures.acceptance()
-    assert nothing["ok"] == "NO" and "formats --sizes" in str(nothing["note"])
+    assert nothing["ok"] == "NO" and "benchmarks.acceptance" in str(nothing["note"])
     stored = [
-        {"file": case.name, **{f"paper.both.{name}": "1000" for name in plots.PAPER}}
-        | {f"plada.both.{profile}": "1072" for profile in ours.PROFILES}
+        {"file": case.name, **dict.fromkeys(plots.PAPER, "1000")}
+        | {
+            f"{profile}_{part}": size
+            for profile in ("full", "baseline")
+            for part, size in (("bytes", "1066"), ("overhead", "66"))
+        }
         for case in cases()
     ]
-    monkeypatch.setattr(figures, "joined", lambda: stored)
-    assert next(iter(figures.acceptance()))["ok"] == "yes"
-    stored[7]["plada.both.full"] = "1073"
+    monkeypatch.setattr(figures, "read_csv", lambda name: stored)
+    full, baseline = figures.acceptance()
+    assert full["ok"] == baseline["ok"] == "yes"
+    stored[7]["full_bytes"] = "1067"
     assert next(iter(figures.acceptance()))["ok"] == "NO"
-    assert next(iter(figures.acceptance()))["figure"] == "acceptance set, full: whole file less the paper's best layout"
+    stored[7]["full_bytes"] = "1066"
+    del stored[9]
+    assert next(iter(figures.acceptance()))["ok"] == "NO"  # a file was not measured

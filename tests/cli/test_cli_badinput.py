@@ -198,7 +198,14 @@ def test_a_reader_that_goes_away(plada, tmp_path, environment):
 def test_interruption_leaves_nothing_behind(plada, tmp_path, environment, number, code):
     _large_payload(plada, tmp_path, 16_000_000)  # seconds of writing, so that it is not over too soon
     command = [sys.executable, "-m", "plada_format.cli.main", "decode", "t.plada", "out.csv"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        # a shell starts background jobs with SIGINT ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # no threads here
+    ) as process:
         assert process.stderr is not None
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".out.csv.*")):  # writing has begun
