@@ -51,10 +51,10 @@ class Plan:
     budget: int = 1000
     seeds: tuple[int, ...] = (0, 1, 2)
     draws: int = 5
-    tune_passes: int = 1600
+    tune_passes: int = 1400
     tuned_test: int = 500
     int8_test: int = 250
-    jpeg_limit: int = 200
+    jpeg_limit: int = 160
     probe_images: int = 5000
     full_pool: bool = False
     threads: int | None = None
