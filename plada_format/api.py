@@ -23,6 +23,8 @@ from .limits import Limits
 from .payload import Payload
 
 DEFAULT_PROFILE = "full"
+#: A bitmap is tried if it is at most this many times as large as the best other stream before compression.
+BITMAP_WORTH = 512
 Buffer = bytes | bytearray | memoryview
 _KEEP: Any = object()
 _TRIVIAL = b""
@@ -108,7 +110,17 @@ def _best_index(indices: U32, pool_size: int, choice: str, profile: str) -> tupl
     candidates = index_candidates(choice, profile)
     if len(indices) in (0, pool_size):
         return candidates[0].id, _TRIVIAL
-    return min(((c.id, c.encode(indices, pool_size)) for c in candidates), key=lambda s: (len(s[1]), s[0]))
+    # codecs that walk the whole pool come last, and not at all where that could not pay: 512 MiB for two images
+    candidates.sort(key=lambda c: "bitmap" in c.name)
+    best: tuple[int, bytes] | None = None
+    for codec in candidates:
+        if best and "bitmap" in codec.name and pool_size // 8 > BITMAP_WORTH * (len(best[1]) + 64):
+            continue
+        stream = codec.encode(indices, pool_size)
+        if best is None or (len(stream), codec.id) < (len(best[1]), best[0]):
+            best = codec.id, stream
+    assert best is not None
+    return best
 
 
 def _best_label(labels: U16, num_classes: int, choice: str, profile: str) -> tuple[int, bytes]:
