@@ -35,8 +35,9 @@ CLASSES = (10, 100, 1000)
 
 
 def selections() -> Iterator[tuple[str, Callable[[], Selection]]]:
-    """Name and maker of every selection: the acceptance set at 1 %, 12 uniform ones, the rest of the acceptance set."""
-    realistic = [(case.name, partial(load, case), case.keep == 0.01) for case in cases()]
+    """Name and maker of every selection: the acceptance set at 1 %, 12 uniform ones, the rest, small ones first."""
+    ordered = sorted(cases(), key=lambda case: case.keep)
+    realistic = [(case.name, partial(load, case), case.keep == 0.01) for case in ordered]
     yield from ((name, make) for name, make, first in realistic if first)
     for keep in RATES:
         for classes in CLASSES:
