@@ -93,7 +93,7 @@ def decisions(s: Selection) -> int:
         adaptive.encode(len(s.indices), wrapped)
 
     count(lambda coder: adaptive.index(coder, 1, s.pool_size, coder.numbers(s.indices)))
-    count(lambda coder: adaptive.labels(coder, s.num_classes, s.indices, coder.numbers(s.labels), None))
+    count(lambda coder: adaptive.labels(coder, 1, s.num_classes, s.indices, coder.numbers(s.labels), None))
     return total
 
 
