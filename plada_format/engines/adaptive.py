@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import accel
-from .._types import U32, AnyArray
+from .._types import U16, U32, AnyArray
 from ..errors import ErrorCode, error
 from . import adaptive_kernels as kernels
 from .gapclass import survival
@@ -334,6 +334,13 @@ def bound(pool_size: int, count: int) -> float:
     """log2 of the number of index sets, in bytes."""
     total = math.lgamma(pool_size + 1) - math.lgamma(count + 1) - math.lgamma(pool_size - count + 1)
     return total / math.log(2) / 8
+
+
+def entropy(labels: U16) -> float:
+    """Bytes of an ideal code for ``labels`` that knows their frequencies."""
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    return float((counts * np.log2(len(labels) / counts)).sum()) / 8
 
 
 def check_groups(groups: U32, pool_size: int) -> U32:

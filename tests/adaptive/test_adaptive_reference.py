@@ -412,7 +412,14 @@ def sample(n: int, k: int, alphabet: int, seed: int) -> tuple[np.ndarray, np.nda
     return indices.astype(np.uint32), labels.astype(np.uint16), groups.astype(np.uint32)
 
 
-CASES = [(40, 6, 3, 0), (17_500, 17_000, 2, 5), (5000, 600, 20, 1), (200_000, 1500, 300, 2), (3000, 2900, 2, 3), (90_000, 40, 65_536, 4)]
+CASES = [
+    (40, 6, 3, 0),
+    (17_500, 17_000, 2, 5),
+    (5000, 600, 20, 1),
+    (200_000, 1500, 300, 2),
+    (3000, 2900, 2, 3),
+    (90_000, 40, 65_536, 4),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

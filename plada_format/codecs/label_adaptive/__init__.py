@@ -24,8 +24,12 @@ class Codec:
     def encode(
         self, labels: U16, alphabet: int, parameters: int | None = None, *, indices: U32, pool_size: int | None = None
     ) -> bytes:
-        modes = (1, 0) if parameters is None else (parameters,)
-        return min((self._encode(labels, alphabet, mode, indices) for mode in modes), key=len)
+        if parameters is not None:
+            return self._encode(labels, alphabet, parameters, indices)
+        mixed = self._encode(labels, alphabet, 1, indices)
+        if len(mixed) < 0.98 * adaptive.entropy(labels):  # mode 0 cannot win
+            return mixed
+        return min(mixed, self._encode(labels, alphabet, 0, indices), key=len)
 
     @staticmethod
     def _encode(labels: U16, alphabet: int, mode: int, indices: U32) -> bytes:
