@@ -159,6 +159,26 @@ def test_parts_of_another_source_are_not_used(folder: Path, tmp_path: Path, pool
         assert manifest.key(0) == "g0/000.jpg"
 
 
+def test_parts_are_made_anew_where_one_name_differs(pool_spec: str, tmp_path: Path) -> None:
+    inner = open_source(pool_spec)
+
+    class Named(type(inner)):  # type: ignore[misc]
+        odd = "x"
+
+        def key(self, index: int) -> str:
+            return self.odd if index == 777 else super().key(index)
+
+    class NoBar:
+        def update(self, count: int) -> None: ...
+
+    source = Named(pool_spec.removeprefix("npz:"))
+    first = pool_module._Parts(tmp_path / "p", source, "n", False, False)
+    assert first.build(0, 1, NoBar()) == first.done(0)
+    assert pool_module._Parts(tmp_path / "p", source, "n", False, False).done(0) == first.done(0)
+    Named.odd = "y"
+    assert pool_module._Parts(tmp_path / "p", source, "n", False, False).done(0) is None
+
+
 def test_whole_pool_is_as_it_says(folder: Path, manifest_path: Path) -> None:
     with pf.Manifest.open(manifest_path) as manifest:
         report = verify_pool(open_source(str(folder)), manifest, progress=False, decode=True)
