@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -295,3 +297,15 @@ def test_score_refuses_a_teacher_folder_without_a_teacher(tmp_path: Path, capsys
     write_teacher(tmp_path / "teacher")
     arguments[1] = tmp_path / "teacher"
     assert "images, the pool manifest 5" in complain(capsys, "score", "--table", tmp_path / "t", *arguments)
+
+
+def test_commands_of_the_guide_parse() -> None:
+    """Every command line in docs/guide.md is one that this version takes."""
+    from plada_format.cli.main import build_parser
+
+    lines = re.findall(r"^ {4}plada (.+)$", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.M)
+    assert {line.split()[0] for line in lines} >= {
+        "pool", "teach", "score", "select", "verify", "train", "evaluate", "experiment"
+    }  # fmt: skip
+    for line in lines:
+        assert build_parser().parse_args(shlex.split(line)).run
