@@ -187,7 +187,10 @@ def run_loop(
         raise UserError(f"nothing to train on: {len(data)} inputs and {len(targets)} targets")
     _freeze(module, recipe)
     optimizer = torch.optim.AdamW(_parameter_groups(module, recipe.weight_decay), lr=recipe.lr)
-    steps_per_epoch = math.ceil(len(data) / recipe.batch_size)
+    if min(len(data), recipe.batch_size) == 1:  # one image has no statistics of its own
+        recipe = recipe.replace(freeze_batch_stats=True)
+    alone = _lone_last_image(module, recipe, len(data))
+    steps_per_epoch = math.ceil(len(data) / recipe.batch_size) - alone
     rate = _schedule(recipe, steps_per_epoch * recipe.epochs)
     loss_of = TargetLoss(targets, device, recipe.label_smoothing)
     amp = recipe.amp == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
@@ -208,7 +211,7 @@ def run_loop(
             # Apple's GPUs have no float64.
             total = torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
             seen = 0
-            for inputs, rows in data.batches(order, recipe.batch_size, mix_seed(recipe.seed, epoch, 1)):
+            for inputs, rows in _batches(data, order, recipe.batch_size, mix_seed(recipe.seed, epoch, 1), alone):
                 lr = rate(result.steps)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
@@ -288,6 +291,28 @@ def _training_mode(module: nn.Module, recipe: Recipe) -> None:
         for part in module.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
+
+
+def _lone_last_image(module: nn.Module, recipe: Recipe, count: int) -> bool:
+    """Whether the last batch of an epoch would be a single image whose batch statistics are asked for."""
+    from torch import nn
+
+    if recipe.freeze_batch_stats or recipe.freeze_backbone or count == 1 or count % recipe.batch_size != 1:
+        return False
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
+def _batches(
+    data: TrainData, order: NDArray[np.int64], batch_size: int, seed: int, alone: bool
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of an epoch; a lone last image joins the batch before it."""
+    if not alone:
+        yield from data.batches(order, batch_size, seed)
+        return
+    cut = len(order) - batch_size - 1
+    if cut:
+        yield from data.batches(order[:cut], batch_size, seed)
+    yield from data.batches(order[cut:], batch_size + 1, mix_seed(seed, 1))
 
 
 def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
