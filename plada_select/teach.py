@@ -82,13 +82,13 @@ def teach(
             f"{target}: {len(empty)} of {len(names)} classes have no training image: {', '.join(empty[:5])}"
         )
     store = folder / _RESUME / "features" if cache is None else cache
-    val = None if use_val else task.split("val")
+    val = None if use_val or not task.has("val") else task.split("val")
     trained = fit_classifier(
         train,
         arch=arch,
         weights=weights,
         mode=mode,
-        val=val if val is None or len(val) else None,
+        val=val,
         input_size=input_size,
         seed=seed,
         cache=store,
@@ -105,22 +105,21 @@ def teach(
     metrics["summary"] = trained.summary
     metrics["train_images"] = len(train)
     frozen = metrics["mode"] in ("head", "mlp")  # other networks' features are of no use later
-    parts = {} if use_val else {"val": task.split("val")}
-    if evaluate_test:
+    parts = {} if val is None else {"val": val}
+    if evaluate_test and task.has("test"):
         parts["test"] = task.split("test")
     for name, images in parts.items():
-        if len(images):
-            result = evaluate(
-                trained.model,
-                images,
-                device=pick_device(device),
-                cache=store if frozen else None,
-                threads=threads,
-                progress=progress,
-                description=f"{name} accuracy",
-            )
-            metrics[f"{name}_accuracy"] = float(result.accuracy)
-            metrics[f"{name}_images"] = int(result.count)
+        result = evaluate(
+            trained.model,
+            images,
+            device=pick_device(device),
+            cache=store if frozen else None,
+            threads=threads,
+            progress=progress,
+            description=f"{name} accuracy",
+        )
+        metrics[f"{name}_accuracy"] = float(result.accuracy)
+        metrics[f"{name}_images"] = int(result.count)
     split = {"val_fraction": val_fraction, "seed": seed}
     save_checkpoint(folder, trained.model, class_names=names, metrics=metrics, seed=seed, extra={"split": split})
     shutil.rmtree(folder / _RESUME, ignore_errors=True)

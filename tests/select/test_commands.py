@@ -270,6 +270,20 @@ def test_teach_with_a_recipe_of_ones_own(
     assert "epochs" in complain(capsys, *arguments, "--force", "--epochs", 0)
 
 
+@pytest.mark.parametrize("fraction", ["0", "0.3"])
+def test_teach_without_a_test_split(fraction: str, backbone: Path, tmp_path: Path) -> None:
+    """Class folders alone: all is training data, less what is held out."""
+    image_folder(tmp_path / "both", {"a": 5, "b": 5})
+    code = plada(
+        "teach", tmp_path / "both" / "train", "-o", tmp_path / "t", "--arch", "test_efficientnet",
+        "--weights", backbone, "--mode", "head", "--input-size", 32, "--val-fraction", fraction, "--device", "cpu", "--quiet",
+    )  # fmt: skip
+    assert code == 0
+    metrics = json.loads((tmp_path / "t" / "model.json").read_text())["metrics"]
+    assert "test_accuracy" not in metrics and metrics["train_images"] == (10 if fraction == "0" else 6)
+    assert metrics.get("val_images") == (None if fraction == "0" else 4)
+
+
 def test_teacher_killed_while_training_starts_again(backbone: Path, tmp_path: Path) -> None:
     """kill -9 in a full fine-tune leaves no half checkpoint, and the second run ends well."""
     target = image_folder(tmp_path / "target", {"a": 40, "b": 40})
