@@ -276,7 +276,8 @@ def test_teach_without_a_test_split(fraction: str, backbone: Path, tmp_path: Pat
     image_folder(tmp_path / "both", {"a": 5, "b": 5})
     code = plada(
         "teach", tmp_path / "both" / "train", "-o", tmp_path / "t", "--arch", "test_efficientnet",
-        "--weights", backbone, "--mode", "head", "--input-size", 32, "--val-fraction", fraction, "--device", "cpu", "--quiet",
+        "--weights", backbone, "--mode", "head", "--input-size", 32, "--val-fraction", fraction, "--device", "cpu",
+        "--quiet",
     )  # fmt: skip
     assert code == 0
     metrics = json.loads((tmp_path / "t" / "model.json").read_text())["metrics"]
