@@ -343,10 +343,14 @@ class _VerifyState:
         return 0, {"missing": [], "changed": [], "unreadable": []}, {}
 
     def save(self, done: int, bad: dict[str, list[int]], status: dict[str, int]) -> None:
-        if self.path is not None:
+        if self.path is None:
+            return
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.path) as file:
                 file.write(json.dumps({"mark": self.mark, "done": done, "bad": bad, "status": status}).encode())
+        except OSError:  # no place to remember it: no reason to stop
+            self.path = None
 
     def remove(self) -> None:
         if self.path is not None:

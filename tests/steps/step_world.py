@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 ARCH = "test_resnet"
+CODES = {"pool verify": 5}  # of a step that went well; 0 for all others
 
 
 @dataclass
@@ -29,6 +31,7 @@ class World:
     def steps(self, out: Path) -> dict[str, list[str]]:
         """Step -> arguments of ``plada``; everything that it writes lies in ``out``."""
         pool, manifest = f"folder:{self.path('pool')}", self.path("p.pladapool")
+        changed = f"folder:{self.path('changed')}"
         target, plain = f"npz:{self.path('target.npz')}", ["--device", "cpu", "--threads", "1", "--quiet"]
         model = ["--arch", ARCH, "--weights", self.path("w.safetensors"), *plain]
         teach = ["teach", target, "-o", f"{out}/m", "--input-size", "32", *model]
@@ -39,7 +42,7 @@ class World:
         export = ["export", join[0]]
         return {
             "pool build": ["pool", "build", pool, f"{out}/p.pladapool", "--name", "p", "--force", "--quiet"],
-            "pool verify": ["pool", "verify", pool, manifest, "--list", f"{out}/bad.tsv", "--quiet"],
+            "pool verify": ["pool", "verify", changed, manifest, "--list", f"{out}/bad.tsv", "--quiet"],
             "teach head": [*teach, "--mode", "head"],
             "teach all weights": [*teach, "--mode", "finetune", "--epochs", "2"],
             "score": [*score, "--table", f"{out}/t", "--batch-size", "8", *plain],
@@ -68,6 +71,8 @@ def make_world(root: Path) -> World:
         path = root / "pool" / f"g{number // 8}" / f"{number:02d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(images.read(number))
+    shutil.copytree(root / "pool", root / "changed")
+    (root / "changed" / "g1" / "11.jpg").write_bytes(b"changed")
     _write_target(root / "target.npz")
     torch.manual_seed(0)
     save_file(load_model(ARCH, num_classes=0).module.state_dict(), root / "w.safetensors")

@@ -256,6 +256,13 @@ def test_verify_resumes(folder: Path, manifest_path: Path, tmp_path: Path, monke
         assert not state.exists()
 
 
+def test_verify_needs_no_place_for_its_state(folder: Path, manifest_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pf.Manifest.open(manifest_path) as manifest:
+        state = tmp_path / "file" / "state.json"
+        assert verify_pool(open_source(str(folder)), manifest, progress=False, state_file=state).ok
+
+
 # ---- payload + pool
 
 
