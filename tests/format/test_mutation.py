@@ -20,6 +20,9 @@ from plada_format import accel
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 ENTRIES = json.loads((VECTORS / "manifest.json").read_text(encoding="utf-8"))["vectors"]
 LARGEST = 220  # bytes; larger ones hold more of the same
+for _entry in ENTRIES:
+    if _entry["file"].startswith("valid/") and "groups" in _entry.get("caller", {}):
+        oracle.know(_entry["caller"]["groups"])
 ALL = [e for e in ENTRIES if e["file"].startswith("valid/") and e["size"] <= LARGEST]
 
 
@@ -119,4 +122,24 @@ def test_every_change_under_right_checksums(name: str) -> None:
 
 def test_enough_files_are_covered() -> None:
     kinds = {s.type for name in FILES for s in pf.inspect((VECTORS / name).read_bytes()).sections}
-    assert {0x00, 0x01, 0x02, 0x03, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x30, 0x80, 0x81, 0x82, 0x83} <= kinds
+    assert {
+        0x00,
+        0x01,
+        0x02,
+        0x03,
+        0x10,
+        0x11,
+        0x20,
+        0x21,
+        0x22,
+        0x23,
+        0x30,
+        0x08,
+        0x09,
+        0x28,
+        0x29,
+        0x80,
+        0x81,
+        0x82,
+        0x83,
+    } <= kinds
