@@ -196,7 +196,9 @@ PLADA_API void plada_sha256(const uint8_t *data, size_t size, uint8_t digest[32]
 #endif
 #if defined(__GNUC__) && defined(__OPTIMIZE__) && !defined(PLADA_SMALL)
 #define PLADA__HOT static inline __attribute__((always_inline))
+#define PLADA__COLD static __attribute__((noinline))
 #else
+#define PLADA__COLD static
 #define PLADA__HOT static
 #endif
 
@@ -227,17 +229,24 @@ static void plada__put32(uint8_t *p, uint32_t value)
     p[3] = (uint8_t)(value >> 24);
 }
 
+PLADA__COLD uint64_t plada__load_end(const uint8_t *data, size_t size, uint64_t at)
+{
+    uint64_t value = 0;
+    unsigned shift;
+    for (shift = 0; shift < 64 && at < size; shift += 8, at++) value |= (uint64_t)data[(size_t)at] << shift;
+    return value;
+}
+
 /* The 8 bytes at `at`, least significant first; those beyond the end are 0. */
 PLADA__HOT uint64_t plada__load64(const uint8_t *data, size_t size, uint64_t at)
 {
-    uint64_t value = 0;
-    unsigned i;
-    if (size >= 8 && at <= size - 8) {
+#ifndef PLADA_SMALL
+    if (at + 8 <= size) {
         const uint8_t *p = data + (size_t)at;
         return (uint64_t)plada__u32(p) | (uint64_t)plada__u32(p + 4) << 32;
     }
-    for (i = 0; i < 8 && at < size; i++, at++) value |= (uint64_t)data[(size_t)at] << (8 * i);
-    return value;
+#endif
+    return plada__load_end(data, size, at);
 }
 
 /* The field of `width` <= 32 bits at bit position `at`; bits beyond the end are 0. */
@@ -410,22 +419,26 @@ static uint32_t plada__crc_zeros(uint32_t crc, size_t bytes)
 
 static uint32_t plada__crc_update(uint32_t crc, const uint8_t *data, size_t size)
 {
-    size_t i, part = size / 4;
-    /* Four parts at once: the table look-ups of one part wait for each other. */
-    if (part >= 512) {
-        const uint8_t *p1 = data + part, *p2 = p1 + part, *p3 = p2 + part;
-        uint32_t c1 = 0, c2 = 0, c3 = 0;
-        for (i = 0; i < part; i++) {
-            crc = plada__crc_table[(crc ^ data[i]) & 0xFF] ^ crc >> 8;
-            c1 = plada__crc_table[(c1 ^ p1[i]) & 0xFF] ^ c1 >> 8;
-            c2 = plada__crc_table[(c2 ^ p2[i]) & 0xFF] ^ c2 >> 8;
-            c3 = plada__crc_table[(c3 ^ p3[i]) & 0xFF] ^ c3 >> 8;
+    size_t i, part = size / 8 * 4;
+    /* Two halves at once, since look-ups wait for each other; four bytes at a time. */
+    if (part >= 2048) {
+        const uint8_t *p = data + part;
+        uint32_t table[4][256], c = 0;
+        for (i = 0; i < 256; i++) {
+            uint32_t t = table[0][i] = plada__crc_table[i];
+            t = table[1][i] = plada__crc_table[t & 0xFF] ^ t >> 8;
+            t = table[2][i] = plada__crc_table[t & 0xFF] ^ t >> 8;
+            table[3][i] = plada__crc_table[t & 0xFF] ^ t >> 8;
         }
-        crc = plada__crc_zeros(crc, part) ^ c1;
-        crc = plada__crc_zeros(crc, part) ^ c2;
-        crc = plada__crc_zeros(crc, part) ^ c3;
-        data += 4 * part;
-        size -= 4 * part;
+        for (i = 0; i < part; i += 4) {
+            crc ^= plada__u32(data + i);
+            c ^= plada__u32(p + i);
+            crc = table[3][crc & 0xFF] ^ table[2][crc >> 8 & 0xFF] ^ table[1][crc >> 16 & 0xFF] ^ table[0][crc >> 24];
+            c = table[3][c & 0xFF] ^ table[2][c >> 8 & 0xFF] ^ table[1][c >> 16 & 0xFF] ^ table[0][c >> 24];
+        }
+        crc = plada__crc_zeros(crc, part) ^ c;
+        data += 2 * part;
+        size -= 2 * part;
     }
     for (i = 0; i < size; i++) crc = plada__crc_table[(crc ^ data[i]) & 0xFF] ^ crc >> 8;
     return crc;
@@ -723,7 +736,7 @@ static uint64_t plada__most(uint64_t a, uint64_t b)
 static uint64_t plada__label_words(unsigned codec, uint64_t n, uint32_t A)
 {
     if (codec == 0x21 || codec == 0x22) return (uint64_t)A + PLADA__TABLE_WORDS;
-    if (codec == 0x23) return 2 * (uint64_t)A + PLADA__TABLE_WORDS;
+    if (codec == 0x23) return 2 * ((uint64_t)A + PLADA__TABLE_WORDS);
     if (codec == 0x30) return (n * (A > 256 ? 2 : 1) + 3) / 4;
     return 0;
 }
@@ -733,13 +746,13 @@ static uint64_t plada__scratch(const plada_info *info)
     uint64_t words = plada__label_words(info->label_codec, info->count, info->num_classes);
     unsigned i;
     plada_section section;
-    if (info->index_codec == 0x03) words = plada__most(words, 2 * 124 + PLADA__TABLE_WORDS);
+    if (info->index_codec == 0x03) words = plada__most(words, 2 * (124 + PLADA__TABLE_WORDS));
     if (info->index_codec == 0x10) words = plada__most(words, info->count);
     if (info->index_codec == 0x11) words = plada__most(words, ((uint64_t)info->pool_size + 31) / 32);
     for (i = 2; plada_section_at(info, i, &section) == PLADA_OK; i++) {
         /* The codec of these two stands in their body; any may come. */
         if (section.type == PLADA_WEIGHTS || section.type == PLADA_SOFT_LABELS) {
-            words = plada__most(words, 2 * 256 + PLADA__TABLE_WORDS);
+            words = plada__most(words, 2 * (256 + PLADA__TABLE_WORDS));
 #ifdef PLADA_ZSTD
             words = plada__most(words, plada__label_words(0x30, section.type == PLADA_WEIGHTS ? info->count
                                 : info->num_classes <= 1024 ? info->num_classes * info->num_classes : 0, 256));
@@ -806,7 +819,6 @@ typedef struct plada__block {
     uint64_t end_c;         /* Exp-Golomb: where part C ends */
     uint32_t divisor;       /* M; 0: Exp-Golomb */
     uint32_t threshold;     /* Golomb: u */
-    uint32_t largest;       /* Golomb: floor((2^32 - 1) / M) */
     unsigned width;         /* bits of a field of part B */
     int wide;               /* a value of 2^32 or more was met */
 } plada__block;
@@ -837,7 +849,7 @@ PLADA__HOT uint32_t plada__block_next(plada__block *block)
         uint32_t more = low >= block->threshold;
         uint32_t extra = plada__bits(block->data, block->size, block->c, 1) & more;
         block->c += more;
-        if (q > block->largest) q = (uint64_t)block->largest + 1; /* too large in any case, and within 64 bits */
+        if (q >> 32) q = UINT64_C(1) << 32; /* too large in any case; the product fits 64 bits */
         value = q * block->divisor + low + ((low + extra - block->threshold) & (0 - more));
     } else {
         uint32_t extra;
@@ -862,7 +874,7 @@ static int plada__block_open(plada__reader *in, uint32_t n, plada__block *block)
     PLADA__TRY(plada__varint(in, &parameter, PLADA_STREAM_TRUNCATED));
     block->data = in->data, block->size = in->size, block->next = at = in->at;
     block->window = 0, block->loaded = 0, block->wide = 0;
-    block->divisor = block->threshold = block->largest = 0;
+    block->divisor = block->threshold = 0;
     if (parameter & 1) {
         block->width = parameter >> 1;
         if (block->width > 30) return PLADA_PARAMETER;
@@ -871,7 +883,6 @@ static int plada__block_open(plada__reader *in, uint32_t n, plada__block *block)
         if (block->divisor > UINT32_C(1) << 30) return PLADA_PARAMETER;
         block->width = plada__log2(block->divisor);
         block->threshold = (UINT32_C(2) << block->width) - block->divisor;
-        block->largest = UINT32_C(0xFFFFFFFF) / block->divisor;
     }
     for (;;) { /* the n-th one bit ends part A */
         uint64_t window = plada__load64(in->data, in->size, at);
@@ -918,6 +929,57 @@ static int plada__block_check(plada__reader *in, uint32_t n, plada__block *block
     copy = *block;
     for (i = 0; i < n; i++) *sum += plada__block_next(&copy);
     return plada__block_close(in, &copy);
+}
+
+/* Reads a whole block into an array. */
+static int plada__block_fill(plada__reader *in, uint32_t n, uint32_t *values)
+{
+    plada__block block;
+    uint32_t i = 0;
+    PLADA__TRY(plada__block_open(in, n, &block));
+#ifdef PLADA_SMALL
+    for (; i < n; i++) values[i] = plada__block_next(&block);
+#else /* part by part: loops that are short enough for the registers */
+    {
+        const uint8_t *data = in->data;
+        const uint32_t divisor = block.divisor, threshold = block.threshold;
+        const unsigned width = block.width;
+        uint64_t b = block.b, c = block.c, window, previous = (uint64_t)in->at * 8, wide = 0;
+        size_t size = in->size, at;
+        for (at = in->at; i < n; at += 8) {
+            window = plada__load64(data, size, at);
+            for (; window && i < n; window &= window - 1) {
+                uint64_t position = (uint64_t)at * 8 + plada__ctz64(window), q = position - previous;
+                previous = position + 1;
+                wide |= q;
+                values[i++] = (uint32_t)q;
+            }
+        }
+        wide >>= 32;
+        if (divisor) {
+            for (i = 0; i < n; i++, b += width) {
+                uint32_t low = plada__bits(data, size, b, width), more = low >= threshold;
+                uint32_t extra = plada__bits(data, size, c, 1) & more, q = values[i];
+                uint64_t value = (uint64_t)q * divisor + low + ((low + extra - threshold) & (0 - more));
+                c += more;
+                wide |= value >> 32;
+                values[i] = (uint32_t)value;
+            }
+        } else {
+            for (i = 0; i < n; i++, b += width) {
+                uint32_t q = values[i], low = plada__bits(data, size, b, width);
+                uint64_t value = ((uint64_t)1 << (q & 63)) - 1;
+                value = ((value + (plada__load64(data, size, c >> 3) >> (c & 7) & value)) << width) + low;
+                wide |= value >> 32 | (q > 32 - width);
+                c += q;
+                values[i] = (uint32_t)value;
+            }
+        }
+        block.c = c;
+        block.wide = wide != 0;
+    }
+#endif
+    return plada__block_close(in, &block);
 }
 
 /* ---- Symbol set (5.2) ------------------------------------------------------------------------------------------ */
@@ -1038,7 +1100,7 @@ static int plada__huffman_open(plada__reader *in, uint32_t A, uint32_t *scratch,
 }
 
 /* symbol | length << 16 of the code word in the lowest bits of the window. */
-static uint32_t plada__huffman_long(const plada__huffman *code, uint64_t window)
+PLADA__COLD uint32_t plada__huffman_long(const plada__huffman *code, uint64_t window)
 {
     uint32_t word = 0, first = 0, start = 0, length;
     for (length = 1; length < 16; length++) {
@@ -1102,7 +1164,8 @@ static int plada__label_huffman(plada__reader *in, uint32_t n, uint32_t A, plada
 /* ---- Static rANS (5.4) ----------------------------------------------------------------------------------------- */
 
 typedef struct plada__rans_table {
-    uint32_t *buckets;      /* by the leading bits of a slot: the member that has the bucket's last slot */
+    uint32_t *buckets;      /* by the leading bits of a slot, two words: range and symbol of the member that has the
+                               whole bucket, or 0 and the number of the member that has its last slot */
     uint32_t *ranges;       /* for each member: cumulative frequency << 16 | frequency */
     uint32_t *symbols;
     uint32_t members;
@@ -1112,7 +1175,7 @@ typedef struct plada__rans_table {
 static void plada__rans_place(plada__rans_table *table, uint32_t *scratch, uint32_t A)
 {
     table->buckets = scratch;
-    table->ranges = scratch + PLADA__TABLE_WORDS;
+    table->ranges = scratch + 2 * PLADA__TABLE_WORDS;
     table->symbols = table->ranges + A;
 }
 
@@ -1126,8 +1189,12 @@ static void plada__rans_buckets(plada__rans_table *table)
     uint32_t bucket = 0, j;
     unsigned shift = plada__rans_shift(table);
     for (j = 0; j < table->members; j++) {
-        uint32_t end = (table->ranges[j] >> 16) + (table->ranges[j] & 0xFFFF);
-        while ((bucket + 1) << shift <= end) table->buckets[bucket++] = j;
+        uint32_t start = table->ranges[j] >> 16, end = start + (table->ranges[j] & 0xFFFF);
+        for (; (bucket + 1) << shift <= end; bucket++) {
+            int whole = bucket << shift >= start;
+            table->buckets[2 * bucket] = whole ? table->ranges[j] : 0;
+            table->buckets[2 * bucket + 1] = whole ? table->symbols[j] : j;
+        }
     }
 }
 
@@ -1162,13 +1229,19 @@ static int plada__rans_read_table(plada__reader *in, uint32_t A, plada__rans_tab
     return PLADA_OK;
 }
 
-/* One step of a lane: the new state before it is refilled; *member is what it decodes. */
-PLADA__HOT uint32_t plada__rans_step(const plada__rans_table *table, unsigned shift, uint32_t x, uint32_t *member)
+/* One step of a lane: the new state before it is refilled. */
+PLADA__HOT uint32_t plada__rans_step(const plada__rans_table *table, unsigned shift, uint32_t x, uint32_t *symbol)
 {
     uint32_t slot = x & ((UINT32_C(1) << table->precision) - 1);
-    uint32_t j = table->buckets[slot >> shift], range = table->ranges[j];
-    while (range >> 16 > slot) range = table->ranges[--j];
-    *member = j;
+    const uint32_t *bucket = table->buckets + 2 * (size_t)(slot >> shift);
+    uint32_t range = bucket[0];
+    *symbol = bucket[1];
+    if (!range) {
+        uint32_t j = bucket[1];
+        while (table->ranges[j] >> 16 > slot) j--;
+        range = table->ranges[j];
+        *symbol = table->symbols[j];
+    }
     return (range & 0xFFFF) * (x >> table->precision) + slot - (range >> 16);
 }
 
@@ -1176,7 +1249,7 @@ static int plada__rans(plada__reader *in, plada__rans_table *from, uint32_t n, p
 {
     const plada__rans_table table = *from; /* a copy that no store can change */
     unsigned lanes = n < 65536 ? 1 : n < 131072 ? 32 : 64, lane, shift = plada__rans_shift(from);
-    uint32_t x[64], i = 0, member;
+    uint32_t x[64], i = 0, symbol;
     const uint8_t *data = in->data;
     size_t at = in->at, size = in->size;
     plada__rans_buckets(from);
@@ -1189,18 +1262,18 @@ static int plada__rans(plada__reader *in, plada__rans_table *from, uint32_t n, p
     if (sink->wide) { /* rounds for which there are words in any case: no test, no branch */
         while (n - i >= lanes && size - at >= 2 * lanes) {
             for (lane = 0; lane < lanes; lane++, i++) {
-                uint32_t state = plada__rans_step(&table, shift, x[lane], &member);
-                uint32_t next = state << 16 | plada__u16(data + at), refill = state < 65536;
-                sink->wide[i] = (uint16_t)table.symbols[member];
+                uint32_t state = plada__rans_step(&table, shift, x[lane], &symbol);
+                uint32_t refill = state < 65536;
+                x[lane] = state << 16 * refill | (plada__u16(data + at) & (0 - refill));
                 at += 2 * refill;
-                x[lane] = refill ? next : state;
+                sink->wide[i] = (uint16_t)symbol;
             }
         }
     }
 #endif
     for (lane = 0; i < n; i++) {
-        uint32_t state = plada__rans_step(&table, shift, x[lane], &member);
-        plada__put(sink, i, table.symbols[member]);
+        uint32_t state = plada__rans_step(&table, shift, x[lane], &symbol);
+        plada__put(sink, i, symbol);
         if (state < 65536) {
             if (size - at < 2) return PLADA_STREAM_TRUNCATED;
             state = state << 16 | plada__u16(data + at);
@@ -1303,17 +1376,15 @@ static int plada__index_bitmap(plada__reader *in, const plada__job *job)
 
 static int plada__index_golomb(plada__reader *in, const plada__job *job)
 {
-    plada__block block;
     uint64_t sum = 0;
-    uint32_t j, *indices = job->indices;
-    PLADA__TRY(plada__block_open(in, job->k, &block));
-    for (j = 0; j < job->k; j++) {
-        sum += plada__block_next(&block);
+    uint32_t j, k = job->k, *indices = job->indices;
+    PLADA__TRY(plada__block_fill(in, k, indices));
+    PLADA__TRY(plada__end(in));
+    for (j = 0; j < k; j++) {
+        sum += indices[j];
         indices[j] = (uint32_t)(sum + j);
     }
-    PLADA__TRY(plada__block_close(in, &block));
-    PLADA__TRY(plada__end(in));
-    return sum + job->k > job->N ? PLADA_INDEX_RANGE : PLADA_OK;
+    return sum + k > job->N ? PLADA_INDEX_RANGE : PLADA_OK;
 }
 
 static int plada__index_runs(plada__reader *in, const plada__job *job)
@@ -1349,29 +1420,25 @@ static uint32_t plada__tail(uint32_t P, uint32_t a)
     return (T[i] - (((T[i] - T[i + 1]) * (uint32_t)(z & 255)) >> 8)) >> (z >> 12);
 }
 
-/* Raw bits of a class, and lo(c) */
-PLADA__HOT unsigned plada__class_bits(uint32_t c)
+/* lo(c) for every class, and in the upper half of the word its number of raw bits */
+static void plada__class_table(uint64_t classes[124])
 {
-    return c < 8 ? 0 : (unsigned)(c >> 2) - 1;
-}
-
-PLADA__HOT uint32_t plada__class_low(uint32_t c)
-{
-    return c < 4 ? c : (4 + (c & 3)) << plada__class_bits(c);
+    uint32_t c;
+    for (c = 0; c < 124; c++) {
+        unsigned bits = c < 8 ? 0 : (c >> 2) - 1;
+        classes[c] = (c < 4 ? c : (4 + (c & 3)) << bits) | (uint64_t)bits << 32;
+    }
 }
 
 /* Classes 0..C-1, all that a gap of at most `largest` can have (largest >= 1). */
-static void plada__geometric_table(plada__rans_table *table, uint32_t P, uint32_t largest)
+static void plada__geometric_table(plada__rans_table *table, const uint64_t classes[124], uint32_t P, uint32_t largest)
 {
-    uint32_t c, C = largest < 8 ? largest + 1 : 0, start = 0, next;
-    if (!C) {
-        unsigned e = plada__log2(largest);
-        C = 8 + 4 * (e - 3) + (largest >> (e - 2) & 3) + 1;
-    }
+    uint32_t c, C = 2, start = 0, next;
+    while (C < 124 && (uint32_t)classes[C] <= largest) C++;
     table->members = C;
     table->precision = 16;
     for (c = 0; c < C; c++, start = next) {
-        next = c + 1 < C ? (((65536 - plada__tail(P, plada__class_low(c + 1))) * (65536 - C)) >> 16) + c + 1 : 65536;
+        next = c + 1 < C ? (((65536 - plada__tail(P, (uint32_t)classes[c + 1])) * (65536 - C)) >> 16) + c + 1 : 65536;
         table->symbols[c] = c;
         table->ranges[c] = start << 16 | (next - start);
     }
@@ -1381,17 +1448,19 @@ static int plada__index_rans(plada__reader *in, const plada__job *job)
 {
     uint32_t N = job->N, k = job->k, m = k > N - k ? N - k : k, P = 0, j, n = 0;
     uint32_t *indices = job->indices;
-    const uint16_t *classes = job->labels; /* free until the label stream is decoded; m <= k */
+    const uint16_t *decoded = job->labels; /* free until the label stream is decoded; m <= k */
+    uint64_t classes[124];
     plada__rans_table table;
     plada__sink sink;
     uint64_t at, bits = (uint64_t)in->size * 8, sum = 0;
-    int dense = m < k, fits = 1;
+    int dense = m < k;
     plada__rans_place(&table, job->scratch, 124);
+    plada__class_table(classes);
     memset(&sink, 0, sizeof sink);
     sink.narrow = 0;
     sink.wide = job->labels;
     PLADA__TRY(plada__varint(in, &P, PLADA_STREAM_TRUNCATED));
-    if (P) plada__geometric_table(&table, P, N - m);
+    if (P) plada__geometric_table(&table, classes, P, N - m);
     else PLADA__TRY(plada__rans_read_table(in, 124, &table));
     if (table.members > 1) {
         PLADA__TRY(plada__rans(in, &table, m, &sink));
@@ -1401,26 +1470,21 @@ static int plada__index_rans(plada__reader *in, const plada__job *job)
 
     at = (uint64_t)in->at * 8;
     for (j = 0; j < m; j++) {
-        uint32_t c = classes[j], gap = plada__class_low(c);
-        unsigned width = plada__class_bits(c);
-        gap += plada__bits(in->data, in->size, at, width);
-        at += width;
-        if (dense) { /* the gaps are stretches of kept images */
-            if (gap > k - n) {
-                fits = 0;
-                gap = 0;
-            }
-            for (; gap; gap--, n++) indices[n] = n + j;
-        } else {
-            sum += gap;
+        uint64_t entry = classes[decoded[j]];
+        uint32_t gap = (uint32_t)entry + plada__bits(in->data, in->size, at, (unsigned)(entry >> 32));
+        at += entry >> 32;
+        sum += gap;
+        if (!dense) {
             indices[j] = (uint32_t)(sum + j);
+        } else if (sum <= k) { /* the gaps are stretches of kept images */
+            while (n < (uint32_t)sum) indices[n] = n + j, n++;
         }
     }
     if (at > bits) return PLADA_STREAM_TRUNCATED;
     PLADA__TRY(plada__padding(in, at));
     PLADA__TRY(plada__end(in));
-    if (!fits || sum + k > N) return PLADA_INDEX_RANGE;
-    if (dense) for (; n < k; n++) indices[n] = n + m;
+    if (sum + m > N) return PLADA_INDEX_RANGE;
+    while (dense && n < k) indices[n] = n + m, n++;
     return PLADA_OK;
 }
 
@@ -1764,29 +1828,23 @@ static int plada__decode_labels(unsigned codec, plada__reader *in, const plada__
     return plada__label_stream(codec, in, job->k, job->K, &sink, job->scratch);
 }
 
-static int plada__decode_streams(const uint8_t *data, const plada_info *info, const plada_options *options,
-                                 const plada__job *job)
+/* Steps 11 and 12 */
+static int plada__decode_streams(const uint8_t *data, const plada_info *info, const plada__job *job)
 {
     plada_section section;
     plada__reader in;
-    uint8_t digest[8];
     unsigned i;
-    for (i = 0; plada_section_at(info, i, &section) == PLADA_OK; i++) { /* 11 */
+    for (i = 0; plada_section_at(info, i, &section) == PLADA_OK; i++) {
         const uint8_t *body = data + (size_t)section.offset;
         uint32_t crc = plada__crc_update(UINT32_C(0xFFFFFFFF), &section.type, 1);
         if (~plada__crc_update(crc, body, section.length) != plada__u32(body + section.length)) {
             return PLADA_SECTION_CRC;
         }
     }
-    for (i = 0; i < 2; i++) { /* 12 */
+    for (i = 0; i < 2; i++) {
         plada_section_at(info, i, &section);
         in.data = data + (size_t)section.offset, in.size = section.length, in.at = 0;
         PLADA__TRY(i ? plada__decode_labels(section.type, &in, job) : plada__decode_indices(section.type, &in, job));
-    }
-    plada_content_digest(job->N, job->k, job->K, job->indices, job->labels, digest); /* 13 */
-    if (memcmp(digest, info->content_digest, 8) != 0) return PLADA_CONTENT_DIGEST;
-    for (; options->strict && plada_section_at(info, i, &section) == PLADA_OK; i++) { /* 14 */
-        PLADA__TRY(plada__check_ancillary(&section, data, info, job->scratch));
     }
     return PLADA_OK;
 }
@@ -1795,6 +1853,9 @@ PLADA_API int plada_decode(const uint8_t *data, size_t size, const plada_options
 {
     plada_info info;
     plada__job job;
+    plada_section section;
+    uint8_t digest[8];
+    unsigned i;
     if (!options || !memory) return PLADA_INVALID_ARGUMENT;
     PLADA__TRY(plada_read_header(data, size, &info)); /* 1 to 8 */
     PLADA__TRY(plada_check(&info, options));          /* 9 */
@@ -1809,7 +1870,13 @@ PLADA_API int plada_decode(const uint8_t *data, size_t size, const plada_options
     job.N = info.pool_size, job.k = info.count, job.K = info.num_classes;
     job.indices = memory->indices, job.labels = memory->labels, job.scratch = memory->scratch;
     job.groups = options->groups, job.num_groups = options->num_groups;
-    return plada__decode_streams(data, &info, options, &job);
+    PLADA__TRY(plada__decode_streams(data, &info, &job)); /* 11, 12 */
+    plada_content_digest(job.N, job.k, job.K, job.indices, job.labels, digest); /* 13 */
+    if (memcmp(digest, info.content_digest, 8) != 0) return PLADA_CONTENT_DIGEST;
+    for (i = 2; options->strict && plada_section_at(&info, i, &section) == PLADA_OK; i++) { /* 14 */
+        PLADA__TRY(plada__check_ancillary(&section, data, &info, job.scratch));
+    }
+    return PLADA_OK;
 }
 
 PLADA_API const char *plada_error_name(int code)
