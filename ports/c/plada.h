@@ -1410,11 +1410,11 @@ static int plada__index_runs(plada__reader *in, const plada__job *job)
 }
 
 /* 6.4: S(a), 65536 times the share of the distribution that is at a or above, for a half-life of P / 256 */
-static uint32_t plada__tail(uint32_t P, uint32_t a)
+static uint32_t plada__tail(uint32_t P, uint64_t a)
 {
     static const uint32_t T[17] = { 65536, 62757, 60097, 57549, 55109, 52773, 50535, 48393, 46341,
                                     44376, 42495, 40693, 38968, 37316, 35734, 34219, 32768 };
-    uint64_t z = ((uint64_t)a << 20) / P;
+    uint64_t z = (a << 20) / P; /* a is below 2^33 */
     unsigned i = (unsigned)(z >> 8 & 15);
     if (z >= 17 << 12) return 0;
     return (T[i] - (((T[i] - T[i + 1]) * (uint32_t)(z & 255)) >> 8)) >> (z >> 12);
@@ -1622,6 +1622,637 @@ static int plada__label_stream(unsigned codec, plada__reader *in, uint32_t n, ui
     default: return PLADA_UNSUPPORTED_CODEC;
     }
 }
+
+/* ---- Adaptive codecs (5.6 to 5.8, 6.7, 6.8, 7.6, 7.7) ----------------------------------------------------------- */
+
+#ifndef PLADA_NO_ADAPTIVE
+
+/* >> of negative numbers must round down, as it does in every compiler that we know. */
+typedef char plada__shift_is_arithmetic[(-3 >> 1) == -2 ? 1 : -1];
+
+/* 5.6. The number minus `low` is all that decisions need; `low` itself follows at the end from the bytes. */
+typedef struct plada__coder {
+    const uint8_t *data;
+    size_t size, at;
+    uint32_t range, code;
+} plada__coder;
+
+static int plada__coder_begin(const plada__reader *in, plada__coder *coder)
+{
+    coder->data = in->data, coder->size = in->size;
+    coder->range = UINT32_C(0xFFFFFFFF), coder->code = 0;
+    for (coder->at = 0; coder->at < 4; coder->at++) {
+        coder->code = coder->code << 8 | (coder->at < coder->size ? coder->data[coder->at] : 0);
+    }
+    return coder->code == UINT32_C(0xFFFFFFFF) ? PLADA_CODER_STATE : PLADA_OK;
+}
+
+PLADA__HOT void plada__settle(plada__coder *coder)
+{
+    while (coder->range < UINT32_C(1) << 24) {
+        coder->code = coder->code << 8 | (coder->at < coder->size ? coder->data[coder->at] : 0);
+        coder->range <<= 8;
+        coder->at++;
+    }
+}
+
+PLADA__HOT uint32_t plada__bit(plada__coder *coder, uint32_t p)
+{
+    uint32_t bound = (coder->range >> 16) * p, one = coder->code < bound;
+    coder->range = one ? bound : coder->range - bound;
+    coder->code -= one ? 0 : bound;
+    plada__settle(coder);
+    return one;
+}
+
+static uint32_t plada__number(plada__coder *coder, uint32_t n)
+{
+    uint32_t part = coder->range / n, v = coder->code / part;
+    if (v >= n) v = n - 1;
+    coder->code -= v * part;
+    coder->range = v == n - 1 ? coder->range - v * part : part;
+    plada__settle(coder);
+    return v;
+}
+
+static uint32_t plada__raw(plada__coder *coder, unsigned width)
+{
+    uint32_t value = 0;
+    while (width) {
+        unsigned part = width < 8 ? width : 8;
+        value = value << part | plada__number(coder, UINT32_C(1) << part);
+        width -= part;
+    }
+    return value;
+}
+
+static int plada__coder_end(const plada__coder *coder)
+{
+    uint32_t last = 0, distance;
+    size_t i;
+    if (coder->size && coder->data[coder->size - 1] == 0) return PLADA_NON_CANONICAL;
+    if (coder->at < coder->size) return PLADA_STREAM_OVERLONG;
+    for (i = coder->at - 4; i < coder->at; i++) last = last << 8 | (i < coder->size ? coder->data[i] : 0);
+    /* low = last - code mod 2^32; how far V lies above it */
+    distance = coder->code - last;
+    if (distance >= coder->range) distance &= 0xFFFFFF;
+    return coder->code == distance ? PLADA_OK : PLADA_CODER_STATE;
+}
+
+static uint32_t plada__clamp(uint32_t x, uint32_t least, uint32_t most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
+/* 5.8 */
+static uint32_t plada__survival(uint32_t n, uint32_t k, unsigned t)
+{
+    uint32_t limit = UINT32_C(1) << (t ? 25 : 26);
+    n >>= t;
+    while (n >= limit) n >>= 1, k >>= 1;
+    if (t) return (uint32_t)(((uint64_t)(2 * n - k) << 26) / (2 * n + k));
+    return (uint32_t)(((uint64_t)(n - k) << 26) / n);
+}
+
+PLADA__HOT uint32_t plada__square(uint32_t r)
+{
+    return (uint32_t)((uint64_t)r * r >> 26);
+}
+
+/* How many of n images are passed over before the first of k, 1 <= k < n; corrupt streams can make it too large. */
+static uint64_t plada__gap(plada__coder *coder, uint32_t n, uint32_t k)
+{
+    uint64_t value = 0;
+    unsigned shift = 0;
+    while (k > 1) {
+        uint32_t share = (n - (n >> 2)) / k, half, r;
+        unsigned width = share ? plada__log2(share) : 0, t0 = width > 6 ? width - 6 : 0, t;
+        half = (UINT32_C(1) << width) >> 1;
+        r = plada__survival(n - half, k, t0);
+        for (t = t0; t < width; t++) r = plada__square(r);
+        if (!plada__bit(coder, plada__clamp(r >> 10, 32, 65504))) {
+            uint32_t R[8], low = 0;
+            if (width) {
+                R[0] = plada__survival(n - 1 - half, k - 1, t0);
+                for (t = 1; t < width - t0; t++) R[t] = plada__square(R[t - 1]);
+                for (t = width - t0; t-- > 0;) {
+                    low = 2 * low + plada__bit(coder, (uint32_t)(((uint64_t)R[t] << 16) / ((UINT32_C(1) << 26) + R[t])));
+                }
+                low = low << t0 | plada__raw(coder, t0);
+            }
+            return value + low;
+        }
+        value += UINT32_C(1) << width;
+        n -= UINT32_C(1) << width;
+        if (n <= k) return value;
+    }
+    while ((n - 1) >> shift > 65535) shift++;
+    value += (uint64_t)plada__number(coder, ((n - 1) >> shift) + 1) << shift;
+    return value + plada__raw(coder, shift);
+}
+
+/* Mode 0 of 6.7: k of the n images from `first` on. */
+static int plada__positions(plada__coder *coder, uint32_t first, uint32_t n, uint32_t k, uint32_t *indices)
+{
+    for (; k; k--) {
+        uint64_t gap = n == k ? 0 : plada__gap(coder, n, k);
+        if (gap > n - k) return PLADA_INDEX_RANGE;
+        first += (uint32_t)gap;
+        n -= (uint32_t)gap + 1;
+        *indices++ = first++;
+    }
+    return PLADA_OK;
+}
+
+/* 5.7. States are kept as s + 2^15: 16 * (x + 2048) + level. */
+enum { PLADA__HALF = 1 << 15 };
+
+typedef struct plada__mixer {
+    plada__coder coder;
+    const uint32_t *next;   /* for each state: next(0, s) | next(1, s) << 16 */
+    const uint32_t *squash; /* for each x + 2048 */
+    unsigned slowness;      /* of the weights: r of 5.7 */
+} plada__mixer;
+
+enum { PLADA__MIXER_WORDS = 65536 + 4096 };
+
+/* States are 16-bit; they lie in words of scratch. */
+PLADA__HOT uint32_t plada__get16(const uint8_t *p)
+{
+    uint16_t value;
+    memcpy(&value, p, 2);
+    return value;
+}
+
+PLADA__HOT void plada__set16(uint8_t *p, uint32_t value)
+{
+    uint16_t low = (uint16_t)value;
+    memcpy(p, &low, 2);
+}
+
+static void plada__fill16(uint8_t *p, size_t n, uint32_t value)
+{
+    for (; n; n--, p += 2) plada__set16(p, value);
+}
+
+static uint32_t plada__squash(uint32_t x)
+{
+    static const uint16_t A[33] = { 22, 36, 60, 98, 162, 267, 439, 721, 1179, 1921, 3108, 4971, 7812, 11952, 17624, 24743, 32768,
+                                    40793, 47912, 53584, 57724, 60565, 62428, 63615, 64357, 64815, 65097, 65269, 65374,
+                                    65438, 65476, 65500, 65514 };
+    uint32_t f = x & 127;
+    return plada__clamp((A[x >> 7] * (128 - f) + A[(x >> 7) + 1] * f + 64) >> 7, 32, 65504);
+}
+
+/* The smallest x + 2048 above 0 whose squash is at least p, or 4095 */
+static uint32_t plada__stretch(const uint32_t *squash, uint32_t p)
+{
+    uint32_t x = 0, step;
+    for (step = 2048; step; step >>= 1) {
+        if (squash[x + step] < p) x += step;
+    }
+    return x < 4095 ? x + 1 : x;
+}
+
+static uint32_t plada__state(const plada__mixer *mixer, uint32_t p, uint32_t level)
+{
+    return 16 * plada__stretch(mixer->squash, plada__clamp(p, 64, 65472)) + level;
+}
+
+static void plada__mixer_tables(plada__mixer *mixer, uint32_t *scratch)
+{
+    static const uint8_t observed[16] = { 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28, 36, 52, 84 };
+    uint32_t *next = scratch, *squash = scratch + 65536, x, level;
+    mixer->next = next, mixer->squash = squash;
+    mixer->slowness = 15;
+    for (x = 0; x < 4096; x++) squash[x] = plada__squash(x);
+    for (level = 0; level < 16; level++) {
+        uint32_t rate = 65536 * 5 / (5 * (uint32_t)observed[level] + 8), one = 1, zero = 1;
+        uint32_t step = level < 15 ? (uint32_t)(observed[level + 1] - observed[level]) : 4096;
+        for (x = 1; x < 4096; x++) { /* both targets grow with x, and so do the new states */
+            uint32_t up = squash[x] + (((65535 - squash[x]) * rate) >> 16);
+            uint32_t down = (uint32_t)((uint64_t)squash[x] * (65536 - rate) >> 16);
+            if (one < x) one = x;
+            while (one < 4095 && squash[one] < up) one++;
+            while (zero < x && squash[zero + 1] <= down) zero++;
+            /* 2048 is a multiple of every step */
+            next[16 * x + level] = (16 * zero + level + (level < 15 && zero % step == 0))
+                                 | (16 * one + level + (level < 15 && one % step == 0)) << 16;
+        }
+    }
+}
+
+/* Before image j: weights learn fast at first. */
+PLADA__HOT void plada__slow_down(plada__mixer *mixer, uint32_t j)
+{
+    mixer->slowness = j < 256 ? 14 : j < 16384 ? 15 : 16;
+}
+
+/* A decision with n inputs; the states are updated in place. */
+PLADA__HOT uint32_t plada__mixed(plada__mixer *mixer, unsigned n, int32_t *weights, uint8_t *const *states)
+{
+    uint32_t s[4], p, b;
+    int32_t x[4], sum = 0, d;
+    unsigned i;
+    for (i = 0; i < n; i++) {
+        s[i] = plada__get16(states[i]);
+        x[i] = (int32_t)(s[i] >> 4) - 2048;
+        sum += weights[i] * x[i];
+    }
+    sum >>= 16;
+    sum = sum < -2047 ? -2047 : sum > 2047 ? 2047 : sum;
+    p = mixer->squash[sum + 2048];
+    b = plada__bit(&mixer->coder, p);
+    d = (int32_t)p - (int32_t)(b << 16);
+    if (d > 2000 || d < -2000) {
+        for (i = 0; i < n; i++) {
+            int32_t w = weights[i] - ((d * x[i]) >> mixer->slowness);
+            weights[i] = w < -262143 ? -262143 : w > 262143 ? 262143 : w;
+        }
+    }
+    for (i = 0; i < n; i++) plada__set16(states[i], mixer->next[s[i]] >> (16 * b));
+    return b;
+}
+
+/* log4() of 5.7 for v below 2^40 */
+PLADA__HOT uint32_t plada__log4(uint64_t v)
+{
+    unsigned more = v >> 32 ? 8 : 0, e = plada__log2((uint32_t)(v >> more));
+    return 4 * (e + more) + (uint32_t)((v << 2) >> (e + more) & 3);
+}
+
+PLADA__HOT uint32_t plada__at_most(uint32_t x, uint32_t most)
+{
+    return x < most ? x : most;
+}
+
+/* ---- index-adaptive, index-adaptive-groups (6.7, 6.8) */
+
+enum { PLADA__NODES = 128, PLADA__INDEX_STATES = 2560 * PLADA__NODES };
+
+typedef struct plada__index_model {
+    plada__mixer mixer;
+    int32_t weights[PLADA__NODES][3];
+    uint8_t *tables;        /* three: 1024, 1024 and 512 contexts of 128 nodes */
+    uint8_t *rows[3];       /* those of the three contexts at hand */
+} plada__index_model;
+
+static void plada__index_model_start(plada__index_model *model, uint32_t *scratch, int32_t weight)
+{
+    unsigned i;
+    plada__mixer_tables(&model->mixer, scratch);
+    model->tables = (uint8_t *)(scratch + PLADA__MIXER_WORDS);
+    plada__fill16(model->tables, PLADA__INDEX_STATES, PLADA__HALF);
+    for (i = 0; i < PLADA__NODES; i++) model->weights[i][0] = model->weights[i][1] = model->weights[i][2] = weight;
+}
+
+static void plada__contexts(plada__index_model *model, uint32_t c0, uint32_t c1, uint32_t c2)
+{
+    model->rows[0] = model->tables + 2 * PLADA__NODES * (size_t)c0;
+    model->rows[1] = model->tables + 2 * PLADA__NODES * (size_t)(1024 + c1);
+    model->rows[2] = model->tables + 2 * PLADA__NODES * (size_t)(2048 + c2);
+}
+
+PLADA__HOT uint32_t plada__decide(plada__index_model *model, uint32_t node)
+{
+    uint8_t *states[3];
+    states[0] = model->rows[0] + 2 * node;
+    states[1] = model->rows[1] + 2 * node;
+    states[2] = model->rows[2] + 2 * node;
+    return plada__mixed(&model->mixer, 3, model->weights[node], states);
+}
+
+/* Running means of `last`, in 1/256 */
+typedef struct plada__means {
+    uint32_t last;
+    int32_t fast, middle, slow;
+} plada__means;
+
+static void plada__means_start(plada__means *means, uint32_t last)
+{
+    means->last = last;
+    means->fast = means->middle = means->slow = (int32_t)(256 * last);
+}
+
+static void plada__means_update(plada__means *means, uint32_t last, unsigned fast)
+{
+    int32_t target = (int32_t)(256 * last);
+    means->last = last;
+    means->fast += (target - means->fast) >> fast;
+    means->middle += (target - means->middle) >> (fast + 1);
+    means->slow += (target - means->slow) >> (fast + 3);
+}
+
+/* F(q, node): what a geometric distribution of gaps would make of a node */
+static uint32_t plada__first_state(const plada__mixer *mixer, uint32_t q, uint32_t node)
+{
+    uint32_t h = (355 * (((18 + 4 * (q & 3)) << (q >> 2)) - 8)) >> 5, p, t = node / 3, here, above;
+    if (node > 96) {
+        here = plada__tail(h, (uint64_t)1 << (node - 97));
+        p = (uint32_t)(((uint64_t)here << 16) / (65536 + here));
+    } else if (node % 3 == 0) {
+        p = plada__tail(h, ((uint64_t)2 << t) - 1);
+    } else if (node % 3 == 1) {
+        p = plada__tail(h, (uint64_t)1 << t);
+    } else {
+        here = plada__tail(h, ((uint64_t)2 << t) - 1);
+        above = plada__tail(h, ((uint64_t)4 << t) - 1);
+        p = (uint32_t)(((uint64_t)(here - above) << 16) / (above < 65536 ? 65536 - above : 1));
+    }
+    return plada__state(mixer, p, 8);
+}
+
+static void plada__first_states(plada__index_model *model)
+{
+    uint32_t c, q, node;
+    uint8_t *table = model->tables;
+    const size_t row = 2 * PLADA__NODES;
+    /* T2 first, whose context 8q starts with F(q, .); the others copy from there */
+    for (q = 0; q < 64; q++) {
+        uint8_t *first = table + row * (2048 + 8 * q);
+        for (node = 0; node < PLADA__NODES; node++) {
+            plada__set16(first + 2 * node, plada__first_state(&model->mixer, q, node));
+        }
+        for (c = 1; c < 8; c++) memcpy(first + row * c, first, row);
+    }
+    for (c = 0; c < 2048; c++) memcpy(table + row * c, table + row * (2048 + 8 * (4 * (c & 15) + 2)), row);
+}
+
+static int plada__index_mixed(plada__index_model *model, const plada__job *job)
+{
+    uint32_t N = job->N, j, image = 0, top = plada__log2(N), seen = 0; /* image: the first that is not yet passed */
+    uint64_t total = 0;
+    plada__means means;
+    plada__first_states(model);
+    plada__means_start(&means, plada__at_most(63, plada__log4(N / job->k)));
+    for (j = 0; j < job->k; j++) {
+        uint32_t b = (uint32_t)means.middle >> 8, t, v, mean = seen ? (uint32_t)(total / seen) : 0;
+        plada__slow_down(&model->mixer, j);
+        plada__contexts(model, b * 16 + (means.last >> 2), ((uint32_t)means.slow >> 8) * 16 + ((uint32_t)means.fast >> 10),
+                        seen ? 8 * plada__at_most(63, plada__log4(mean)) + plada__at_most(5, plada__log2(seen + 1)) : 8 * b + 7);
+        t = plada__at_most((b + 2) >> 2, top - 1);
+        if (plada__decide(model, 3 * t)) {
+            for (t++; t < top && plada__decide(model, 3 * t + 1); t++) continue;
+        } else {
+            while (t > 0 && !plada__decide(model, 3 * t - 1)) t--;
+        }
+        v = 1;
+        if (t) {
+            v = (2 + plada__decide(model, 96 + t)) << (t - 1);
+            v |= plada__raw(&model->mixer.coder, t - 1);
+        }
+        if (v > N - image) return PLADA_INDEX_RANGE;
+        image += v;
+        job->indices[j] = image - 1;
+        plada__means_update(&means, plada__at_most(63, plada__log4(v)), 2);
+        if (seen > 2 && v > 8 * (uint64_t)mean + 8) {
+            seen = 0;
+            total = 0;
+        } else {
+            seen++;
+            total += v;
+            if (seen > 64) seen >>= 1, total >>= 1;
+        }
+    }
+    return PLADA_OK;
+}
+
+static int plada__index_adaptive(plada__reader *in, const plada__job *job)
+{
+    plada__index_model model;
+    PLADA__TRY(plada__coder_begin(in, &model.mixer.coder));
+    if (plada__bit(&model.mixer.coder, 32768)) {
+        plada__index_model_start(&model, job->scratch, 7000);
+        PLADA__TRY(plada__index_mixed(&model, job));
+    } else {
+        PLADA__TRY(plada__positions(&model.mixer.coder, 0, job->N, job->k, job->indices));
+    }
+    return plada__coder_end(&model.mixer.coder);
+}
+
+static uint32_t plada__expected(uint32_t q, uint32_t m)
+{
+    return q + 24 < m ? 0 : plada__at_most(q + 24 - m, 63);
+}
+
+static int plada__index_groups(plada__reader *in, const plada__job *job)
+{
+    plada__index_model model;
+    plada__means means;
+    uint32_t left = job->k, c, q, last;
+    uint32_t *indices = job->indices;
+    size_t g;
+    PLADA__TRY(plada__coder_begin(in, &model.mixer.coder));
+    plada__index_model_start(&model, job->scratch, 16000);
+    for (c = 0; c < 2560; c++) { /* node 0: is there any image? */
+        uint32_t e = c < 2048 ? (c & 1023) >> 4 : 4 * (c & 15) + 2, m = (4 + (e & 3)) << (e >> 2);
+        plada__set16(model.tables + 2 * PLADA__NODES * (size_t)c,
+                     plada__state(&model.mixer, (uint32_t)(((uint64_t)m << 16) / ((uint64_t)m + 8192)), 5));
+    }
+    plada__means_start(&means, plada__at_most(63, plada__log4((uint64_t)job->N * 8 / job->k) - 12));
+    for (g = 0; left && g < job->num_groups; g++) {
+        uint32_t start = job->groups[g], rest = job->N - start, count;
+        uint32_t n = g + 1 < job->num_groups ? job->groups[g + 1] - start : rest;
+        q = plada__log4(n);
+        if (left >= rest) {
+            count = n;
+        } else {
+            unsigned t = 0, most = n + 1 ? plada__log2(n + 1) : 31, i; /* 31: count is below N, so value below 2^32 */
+            uint32_t node, value = 1;
+            plada__contexts(&model,
+                            plada__expected(q, (uint32_t)means.middle >> 8) * 16 + (plada__expected(q, means.last) >> 2),
+                            plada__expected(q, (uint32_t)means.slow >> 8) * 16
+                                + (plada__expected(q, (uint32_t)means.fast >> 8) >> 2),
+                            (q >> 2) * 16 + (plada__expected(q, means.last) >> 2));
+            while (t < most && plada__decide(&model, t)) t++;
+            node = 32 + 3 * t;
+            for (i = 0; i < 2 && i < t; i++) {
+                uint32_t b = plada__decide(&model, node);
+                value = 2 * value + b;
+                node += 1 + b;
+            }
+            if (t > 2) value = value << (t - 2) | plada__raw(&model.mixer.coder, t - 2);
+            count = value - 1;
+            if (count > n || count > left || left - count > rest - n) return PLADA_INDEX_RANGE;
+        }
+        PLADA__TRY(plada__positions(&model.mixer.coder, start, n, count, indices));
+        indices += count;
+        left -= count;
+        last = count ? plada__log4((uint64_t)n * 8 / count) - 12 : q + 4;
+        plada__means_update(&means, plada__at_most(63, last), 1);
+    }
+    return plada__coder_end(&model.mixer.coder);
+}
+
+/* ---- label-adaptive, label-adaptive-groups (7.6, 7.7) */
+
+enum { PLADA__HASHED = 1 << 18, PLADA__PLACES = 128 * 12 };
+
+static int plada__label_frequencies(plada__coder *coder, const plada__job *job)
+{
+    uint32_t *counts = job->scratch; /* of each node: ones << 16 | both */
+    uint32_t A = job->K, j;
+    memset(counts, 0, sizeof *counts * A);
+    for (j = 0; j < job->k; j++) {
+        uint32_t node = 1;
+        while (node < A) {
+            uint32_t ones = counts[node] >> 16, both = counts[node] & 0xFFFF;
+            uint32_t b = plada__bit(coder, plada__clamp((2 * ones + 1) * 32768 / (both + 1), 32, 65504));
+            if (both == 65535) ones >>= 1, both >>= 1;
+            counts[node] = (ones + b) << 16 | (both + 1);
+            node = 2 * node + b;
+        }
+        job->labels[j] = (uint16_t)(node - A);
+    }
+    return PLADA_OK;
+}
+
+typedef struct plada__label_model {
+    plada__mixer mixer;
+    int32_t weights[16][4], question[3];
+    uint8_t *hashed, *places, *stay, *local; /* H, Z, L, U */
+    uint32_t *stamps, *scores;
+    uint32_t A, gain;
+} plada__label_model;
+
+static uint32_t plada__hash(uint32_t a, uint32_t b, uint32_t c)
+{
+    return (uint32_t)((uint64_t)(40503 * a + 60493 * b + 7919 * c) * 1540483 >> 8) & (PLADA__HASHED - 1);
+}
+
+static uint8_t *plada__hashed_state(const plada__label_model *model, uint32_t number)
+{
+    return model->hashed + 2 * (number & (PLADA__HASHED - 1));
+}
+
+static void plada__rescale(plada__label_model *model)
+{
+    uint32_t i;
+    if (model->gain <= UINT32_C(1) << 24) return;
+    model->gain >>= 16;
+    for (i = 0; i < model->A; i++) model->scores[i] >>= 16;
+}
+
+static void plada__label_model_start(plada__label_model *model, const plada__job *job)
+{
+    uint32_t A = job->K, words = (A + 1) / 2, *scratch = job->scratch;
+    unsigned i;
+    plada__mixer_tables(&model->mixer, scratch);
+    scratch += PLADA__MIXER_WORDS;
+    model->hashed = (uint8_t *)scratch;
+    model->places = (uint8_t *)(scratch += PLADA__HASHED / 2);
+    model->stay = (uint8_t *)(scratch += PLADA__PLACES / 2);
+    model->local = (uint8_t *)(scratch += words);
+    model->stamps = scratch += words;
+    model->scores = scratch += A;
+    plada__fill16(model->hashed, PLADA__HASHED + PLADA__PLACES + 4 * (size_t)words, PLADA__HALF);
+    memset(model->stamps, 0xFF, sizeof *model->stamps * A);
+    memset(model->scores, 0, sizeof *model->scores * A);
+    for (i = 0; i < 64; i++) model->weights[i / 4][i % 4] = 18000;
+    for (i = 0; i < 3; i++) model->question[i] = 18000;
+    model->A = A;
+    model->gain = 256;
+}
+
+static int plada__label_mixed(plada__label_model *model, const plada__job *job, int groups)
+{
+    uint32_t A = job->K, first = 0, second = 1, p1 = 0, p2 = 0, p3 = 0, j, stretch = 0, inside = 0, seen = 0, before = 0;
+    uint32_t *scores;
+    uint64_t total = 0;
+    uint8_t near_by[2], *states[4]; /* near_by: W */
+    size_t group = 0;
+    plada__label_model_start(model, job);
+    scores = model->scores;
+    plada__set16(near_by, PLADA__HALF);
+    for (j = 0; j < job->k; j++) {
+        uint32_t image = job->indices[j], v = image - before + !j, gap, same, share, label;
+        int fresh = 0;
+        before = image;
+        plada__slow_down(&model->mixer, j);
+        if (groups) {
+            while (group + 1 < job->num_groups && job->groups[group + 1] <= image) group++, fresh = 1;
+        } else if (seen > 2 && v > 3 * (total / seen) + 32) {
+            fresh = 1;
+            seen = 0;
+            total = 0;
+        } else {
+            seen++;
+            total += v;
+            if (seen > 64) seen >>= 1, total >>= 1;
+        }
+        if (fresh) {
+            stretch = j;
+            inside = 0;
+            plada__set16(near_by, PLADA__HALF);
+            model->gain *= 8;
+            plada__rescale(model);
+        }
+        inside++;
+        gap = plada__at_most(11, plada__log2(groups ? inside : v));
+        share = plada__at_most(15, scores[first] / model->gain);
+        same = 4u * (p1 == first) + 2u * (p2 == first) + (p3 == first);
+
+        states[0] = plada__hashed_state(model, plada__hash(first, p1, p2 == first));
+        states[1] = model->places + 2 * ((same * 16 + share) * 12 + gap);
+        states[2] = near_by;
+        label = first;
+        if (!plada__mixed(&model->mixer, 3, model->question, states)) {
+            uint32_t b = plada__hash(first, second, 3), c = plada__hash(first, 0, 4), node = 1;
+            unsigned depth = 0;
+            for (; node < A; depth++) {
+                uint32_t bit;
+                states[0] = plada__hashed_state(model, b + node);
+                states[1] = plada__hashed_state(model, c + node);
+                states[2] = model->stay + 2 * node;
+                states[3] = model->local + 2 * node;
+                if (model->stamps[node] != stretch) {
+                    model->stamps[node] = stretch;
+                    plada__set16(states[3], PLADA__HALF);
+                }
+                bit = plada__mixed(&model->mixer, 4, model->weights[depth], states);
+                if ((plada__get16(states[2]) & 15) == 8) plada__set16(states[2], plada__get16(states[2]) - 1);
+                node = 2 * node + bit;
+            }
+            label = node - A;
+            if (label == first) return PLADA_NON_CANONICAL;
+        }
+        job->labels[j] = (uint16_t)label;
+        scores[label] += model->gain;
+        if (label != first) {
+            if (scores[label] > scores[first]) second = first, first = label;
+            else if (label != second && scores[label] > scores[second]) second = label;
+        }
+        model->gain += model->gain >> 4;
+        plada__rescale(model);
+        p3 = p2, p2 = p1, p1 = label;
+    }
+    return PLADA_OK;
+}
+
+static int plada__label_adaptive(plada__reader *in, const plada__job *job, int groups)
+{
+    plada__label_model model;
+    plada__coder *coder = &model.mixer.coder;
+    PLADA__TRY(plada__coder_begin(in, coder));
+    if (groups || plada__bit(coder, 32768)) {
+        PLADA__TRY(plada__label_mixed(&model, job, groups));
+    } else {
+        PLADA__TRY(plada__label_frequencies(coder, job));
+    }
+    return plada__coder_end(coder);
+}
+
+static uint64_t plada__adaptive_words(const plada_info *info)
+{
+    uint64_t A = info->num_classes, words = 0;
+    if ((info->index_codec & 0xFE) == 0x08) words = PLADA__MIXER_WORDS + PLADA__INDEX_STATES / 2;
+    if ((info->label_codec & 0xFE) == 0x28) {
+        words = plada__most(words, PLADA__MIXER_WORDS + (PLADA__HASHED + PLADA__PLACES) / 2 + 2 * ((A + 1) / 2) + 2 * A);
+    }
+    return words;
+}
+
+#endif /* PLADA_NO_ADAPTIVE */
 
 /* ---- Ancillary sections (section 8) ---------------------------------------------------------------------------- */
 
