@@ -779,14 +779,13 @@ static int plada__groups_valid(const plada_options *options)
     for (i = 1; i < options->num_groups; i++) {
         if (options->groups[i] <= options->groups[i - 1]) return 0;
     }
-    return !options->has_pool_size || options->groups[options->num_groups - 1] < options->pool_size;
+    return 1;
 }
 
 PLADA_API int plada_check(const plada_info *info, const plada_options *options)
 {
     if (!info || !options) return PLADA_INVALID_ARGUMENT;
     if (options->fingerprint && plada__all_zero(options->fingerprint, 16)) return PLADA_INVALID_ARGUMENT;
-    if (options->groups && !plada__groups_valid(options)) return PLADA_INVALID_ARGUMENT;
     if (options->has_pool_size) {
         if (info->pool_size != options->pool_size) return PLADA_POOL_SIZE_MISMATCH;
     } else if (info->pool_size > options->limit_pool_size || info->count > options->limit_count) {
@@ -800,6 +799,7 @@ PLADA_API int plada_check(const plada_info *info, const plada_options *options)
     if (info->flags & 1) {
         uint8_t digest[8];
         if (!options->groups) return PLADA_GROUPS_REQUIRED;
+        if (!plada__groups_valid(options)) return PLADA_INVALID_ARGUMENT;
         if (options->groups[options->num_groups - 1] >= info->pool_size) return PLADA_GROUPS_MISMATCH;
         plada_group_digest(options->groups, options->num_groups, digest);
         if (memcmp(digest, info->group_digest, 8) != 0) return PLADA_GROUPS_MISMATCH;

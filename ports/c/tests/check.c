@@ -112,11 +112,14 @@ static void cut_file(const char *path, const uint8_t *data, size_t size, const p
 {
     size_t n;
     uint8_t digest[8];
+    plada_memory generous; /* never written to */
+    generous.indices = (uint32_t *)allocate(4), generous.labels = (uint16_t *)generous.indices;
+    generous.scratch = generous.indices, generous.capacity = generous.scratch_words = SIZE_MAX;
     for (n = 0; n < size; n++) {
         uint8_t *copy = n <= 300 ? (uint8_t *)allocate(n) : NULL; /* later bytes are not even looked at */
         int error;
         if (copy) memcpy(copy, data, n);
-        error = decode(path, copy ? copy : data, n, options, 0, digest);
+        error = copy ? decode(path, copy, n, options, 0, digest) : plada_decode(data, n, options, &generous);
         if (error != PLADA_TRUNCATED) {
             complain(path, "cut", error, PLADA_TRUNCATED);
             n = size;
@@ -124,6 +127,7 @@ static void cut_file(const char *path, const uint8_t *data, size_t size, const p
         free(copy);
         cuts++;
     }
+    free(generous.indices);
 }
 
 /* Beginnings of the two streams, and the streams with a byte more, without the checks that surround them. */
@@ -141,11 +145,12 @@ static void cut_streams(const char *path, const uint8_t *data, const plada_info 
     for (number = 0; number < 2; number++) {
         size_t step;
         if (plada_section_at(info, number, &section) != PLADA_OK) continue;
-        step = section.length > 4096 ? section.length / 64 : job.k > 4096 ? 16 : 1;
-        for (n = 0; n <= (size_t)section.length + 1; n += n + 64 > section.length ? 1 : step) {
+        /* every length, but where that takes long (big tables to set up, many images): some, and the last ones */
+        step = (section.type & 0x1E) == 8 ? section.length / 8 + 1 : job.k > 4096 ? section.length / 64 + 1 : 1;
+        for (n = 0; n <= (size_t)section.length + 1; n += n + 4 > section.length ? 1 : step) {
             uint8_t *copy = (uint8_t *)allocate(n);
             plada__reader in;
-            int error, adaptive = (section.type & 0x1F) == 8 || (section.type & 0x1F) == 9;
+            int error, adaptive = (section.type & 0x1E) == 8;
             if (n == section.length) {
                 free(copy);
                 continue;
