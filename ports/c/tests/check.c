@@ -1,7 +1,7 @@
 /* check.c - what a list of vectors says, and what must hold for every one of them whatever it says.
  *
  *   check LIST      lines of tab-separated: path, error code, content digest, pool size, fingerprint, group starts with
- *                   commas between them, codec outside profile baseline ("-": not given)
+ *                   commas between them, "beyond" if it has a codec outside profile baseline ("-": not given)
  *
  * Each file lies in a heap block of exactly its size, as do outputs and scratch (for AddressSanitizer and valgrind),
  * and is decoded a second time between guard bands (for builds without either).
