@@ -8,8 +8,8 @@
  * are those of SPEC.md. Before the include that has PLADA_IMPLEMENTATION you may define
  *   PLADA_NO_ADAPTIVE   leave out the adaptive codecs: a baseline reader, smaller code, far less scratch
  *   PLADA_ZSTD          decode the Zstandard codecs with libzstd (which calls malloc); needs <zstd.h> and -lzstd
- *   PLADA_TABLE_BITS    2^this words of look-up tables in scratch, 4..16; default 11: 8 KiB. Smaller is slower.
- *   PLADA_SMALL         smaller and slower code; the default where the compiler optimises for size
+ *   PLADA_SMALL         smaller and slower code, no look-up tables; the default where the compiler optimises for size
+ *   PLADA_TABLE_BITS    4..16, default 11: 2^this entries of look-up tables in scratch, 8 bytes each
  *   PLADA_STATIC        make all functions static
  * Define them in the same way for every file that includes this header.
  *
@@ -202,7 +202,11 @@ PLADA_API void plada_sha256(const uint8_t *data, size_t size, uint8_t digest[32]
 #define PLADA__HOT static
 #endif
 
+#ifdef PLADA_SMALL
+#define PLADA__TABLE_WORDS ((uint32_t)0)
+#else
 #define PLADA__TABLE_WORDS ((uint32_t)1 << PLADA_TABLE_BITS)
+#endif
 #define PLADA__TRY(call)                       \
     do {                                       \
         int plada__error = (call);             \
@@ -229,30 +233,36 @@ static void plada__put32(uint8_t *p, uint32_t value)
     p[3] = (uint8_t)(value >> 24);
 }
 
-PLADA__COLD uint64_t plada__load_end(const uint8_t *data, size_t size, uint64_t at)
+typedef struct plada__reader {
+    const uint8_t *data;
+    size_t size;
+    size_t at;
+} plada__reader;
+
+PLADA__COLD uint64_t plada__load_end(const plada__reader *in, uint64_t at)
 {
     uint64_t value = 0;
     unsigned shift;
-    for (shift = 0; shift < 64 && at < size; shift += 8, at++) value |= (uint64_t)data[(size_t)at] << shift;
+    for (shift = 0; shift < 64 && at < in->size; shift += 8, at++) value |= (uint64_t)in->data[(size_t)at] << shift;
     return value;
 }
 
 /* The 8 bytes at `at`, least significant first; those beyond the end are 0. */
-PLADA__HOT uint64_t plada__load64(const uint8_t *data, size_t size, uint64_t at)
+PLADA__HOT uint64_t plada__load64(const plada__reader *in, uint64_t at)
 {
 #ifndef PLADA_SMALL
-    if (at + 8 <= size) {
-        const uint8_t *p = data + (size_t)at;
+    if (at + 8 <= in->size) {
+        const uint8_t *p = in->data + (size_t)at;
         return (uint64_t)plada__u32(p) | (uint64_t)plada__u32(p + 4) << 32;
     }
 #endif
-    return plada__load_end(data, size, at);
+    return plada__load_end(in, at);
 }
 
 /* The field of `width` <= 32 bits at bit position `at`; bits beyond the end are 0. */
-PLADA__HOT uint32_t plada__bits(const uint8_t *data, size_t size, uint64_t at, unsigned width)
+PLADA__HOT uint32_t plada__bits(const plada__reader *in, uint64_t at, unsigned width)
 {
-    uint64_t window = plada__load64(data, size, at >> 3) >> (at & 7);
+    uint64_t window = plada__load64(in, at >> 3) >> (at & 7);
     return (uint32_t)(window & (((uint64_t)1 << width) - 1));
 }
 
@@ -293,6 +303,7 @@ static unsigned plada__log2_up(uint32_t x)
     return x == 1 ? 0 : plada__log2(x - 1) + 1;
 }
 
+#ifndef PLADA_SMALL
 static unsigned plada__ones(uint64_t x)
 {
     x -= (x >> 1) & UINT64_C(0x5555555555555555);
@@ -300,12 +311,7 @@ static unsigned plada__ones(uint64_t x)
     x = (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
     return (unsigned)((x * UINT64_C(0x0101010101010101)) >> 56);
 }
-
-typedef struct plada__reader {
-    const uint8_t *data;
-    size_t size;
-    size_t at;
-} plada__reader;
+#endif
 
 static size_t plada__left(const plada__reader *in)
 {
@@ -337,6 +343,14 @@ static int plada__padding(plada__reader *in, uint64_t at)
 {
     in->at = (size_t)((at + 7) >> 3);
     return (at & 7) && in->data[in->at - 1] >> (at & 7) ? PLADA_PADDING : PLADA_OK;
+}
+
+/* The whole stream is so many bits and their padding. */
+static int plada__exactly(plada__reader *in, uint64_t bits)
+{
+    uint64_t size = (bits + 7) >> 3;
+    if (in->size != size) return in->size < size ? PLADA_STREAM_TRUNCATED : PLADA_STREAM_OVERLONG;
+    return plada__padding(in, bits);
 }
 
 static int plada__end(const plada__reader *in)
@@ -522,16 +536,18 @@ static void plada__sha_update(plada__sha *sha, const uint8_t *data, size_t size)
     }
 }
 
-static void plada__sha_finish(plada__sha *sha, uint8_t digest[32])
+static void plada__sha_finish(plada__sha *sha, uint8_t *digest, unsigned n)
 {
-    static const uint8_t end[64] = { 0x80 };
     uint64_t bits = sha->size * 8;
-    uint8_t length[8];
+    uint8_t length[8], pad = 0x80;
     unsigned i;
-    plada__sha_update(sha, end, (size_t)(((55 - sha->size) & 63) + 1));
+    do {
+        plada__sha_update(sha, &pad, 1);
+        pad = 0;
+    } while ((sha->size & 63) != 56);
     for (i = 0; i < 8; i++) length[i] = (uint8_t)(bits >> (56 - 8 * i));
     plada__sha_update(sha, length, 8);
-    for (i = 0; i < 32; i++) digest[i] = (uint8_t)(sha->state[i / 4] >> (24 - 8 * (i & 3)));
+    for (i = 0; i < n; i++) digest[i] = (uint8_t)(sha->state[i / 4] >> (24 - 8 * (i & 3)));
 }
 
 PLADA_API void plada_sha256(const uint8_t *data, size_t size, uint8_t digest[32])
@@ -539,18 +555,21 @@ PLADA_API void plada_sha256(const uint8_t *data, size_t size, uint8_t digest[32]
     plada__sha sha;
     plada__sha_start(&sha);
     plada__sha_update(&sha, data, size);
-    plada__sha_finish(&sha, digest);
+    plada__sha_finish(&sha, digest, 32);
 }
 
-static void plada__sha_words(plada__sha *sha, const uint32_t *words, size_t n)
+/* n numbers of 4 bytes, or if `wide` is null of 2 bytes. */
+static void plada__sha_numbers(plada__sha *sha, const uint32_t *wide, const uint16_t *narrow, size_t n)
 {
     uint8_t bytes[256];
-    while (n) {
-        size_t i, part = n < 64 ? n : 64;
-        for (i = 0; i < part; i++) plada__put32(bytes + 4 * i, words[i]);
-        plada__sha_update(sha, bytes, 4 * part);
-        words += part;
-        n -= part;
+    size_t at = 0, i;
+    for (i = 0; i < n; i++) {
+        plada__put32(bytes + at, wide ? wide[i] : narrow[i]); /* the upper half of a narrow one is written over */
+        at += wide ? 4 : 2;
+        if (at > 252 || i + 1 == n) {
+            plada__sha_update(sha, bytes, at);
+            at = 0;
+        }
     }
 }
 
@@ -560,24 +579,14 @@ PLADA_API void plada_content_digest(uint32_t pool_size, uint32_t count, uint32_t
 {
     static const uint8_t tag[16] = { 'p', 'l', 'a', 'd', 'a', ' ', 'c', 'o', 'n', 't', 'e', 'n', 't', ' ', '1', 0 };
     uint32_t numbers[3];
-    uint8_t full[32], bytes[256];
-    uint32_t done, i, part;
     plada__sha sha;
     numbers[0] = pool_size, numbers[1] = count, numbers[2] = num_classes;
     plada__sha_start(&sha);
     plada__sha_update(&sha, tag, 16);
-    plada__sha_words(&sha, numbers, 3);
-    plada__sha_words(&sha, indices, count);
-    for (done = 0; done < count; done += part) {
-        part = count - done < 128 ? count - done : 128;
-        for (i = 0; i < part; i++) {
-            bytes[2 * i] = (uint8_t)labels[done + i];
-            bytes[2 * i + 1] = (uint8_t)(labels[done + i] >> 8);
-        }
-        plada__sha_update(&sha, bytes, 2 * (size_t)part);
-    }
-    plada__sha_finish(&sha, full);
-    memcpy(digest, full, 8);
+    plada__sha_numbers(&sha, numbers, 0, 3);
+    plada__sha_numbers(&sha, indices, 0, count);
+    plada__sha_numbers(&sha, 0, labels, count);
+    plada__sha_finish(&sha, digest, 8);
 }
 
 static int plada__all_zero(const uint8_t *bytes, unsigned n)
@@ -594,14 +603,12 @@ PLADA_API void plada_group_digest(const uint32_t *groups, size_t num_groups, uin
     static const uint8_t tag[21] = { 'P', 'L', 'A', 'D', 'A', '-', 'p', 'o', 'o', 'l', '-',
                                      'g', 'r', 'o', 'u', 'p', 's', '-', 'v', '1', 0 };
     uint32_t number = (uint32_t)num_groups;
-    uint8_t full[32];
     plada__sha sha;
     plada__sha_start(&sha);
     plada__sha_update(&sha, tag, 21);
-    plada__sha_words(&sha, &number, 1);
-    plada__sha_words(&sha, groups, num_groups);
-    plada__sha_finish(&sha, full);
-    memcpy(digest, full, 8);
+    plada__sha_numbers(&sha, &number, 0, 1);
+    plada__sha_numbers(&sha, groups, 0, num_groups);
+    plada__sha_finish(&sha, digest, 8);
     if (plada__all_zero(digest, 8)) digest[7] = 1;
 }
 
@@ -695,7 +702,7 @@ PLADA_API int plada_section_at(const plada_info *info, unsigned number, plada_se
     in.data = info->table, in.size = info->table_length, in.at = 0;
     for (;;) {
         section->type = in.data[in.at++];
-        PLADA__TRY(plada__varint(&in, &section->length, PLADA_SECTION_ORDER));
+        plada__varint(&in, &section->length, PLADA_SECTION_ORDER); /* plada_read_header() has checked it */
         section->offset = offset;
         if (!number--) return PLADA_OK;
         offset += (uint64_t)section->length + 4;
@@ -714,9 +721,9 @@ PLADA_API int plada_find_section(const plada_info *info, unsigned type, plada_se
 PLADA_API plada_options plada_default_options(void)
 {
     plada_options options;
-    memset(&options, 0, sizeof options);
+    options.has_pool_size = 0, options.pool_size = 0;
     options.fingerprint = 0;
-    options.groups = 0;
+    options.groups = 0, options.num_groups = 0;
     options.limit_pool_size = UINT32_C(1) << 28;
     options.limit_count = UINT32_C(1) << 25;
     options.strict = 1;
@@ -737,28 +744,32 @@ static uint64_t plada__label_words(unsigned codec, uint64_t n, uint32_t A)
 {
     if (codec == 0x21 || codec == 0x22) return (uint64_t)A + PLADA__TABLE_WORDS;
     if (codec == 0x23) return 2 * ((uint64_t)A + PLADA__TABLE_WORDS);
+#ifdef PLADA_ZSTD
     if (codec == 0x30) return (n * (A > 256 ? 2 : 1) + 3) / 4;
+#endif
+    (void)n;
     return 0;
 }
 
 static uint64_t plada__scratch(const plada_info *info)
 {
     uint64_t words = plada__label_words(info->label_codec, info->count, info->num_classes);
-    unsigned i;
+#ifdef PLADA_ZSTD
     plada_section section;
+#endif
     if (info->index_codec == 0x03) words = plada__most(words, 2 * (124 + PLADA__TABLE_WORDS));
+    /* Weights and soft labels name their codec in their body: any may come. */
+    if (info->num_sections > 2) words = plada__most(words, 2 * (256 + PLADA__TABLE_WORDS));
+#ifdef PLADA_ZSTD
     if (info->index_codec == 0x10) words = plada__most(words, info->count);
     if (info->index_codec == 0x11) words = plada__most(words, ((uint64_t)info->pool_size + 31) / 32);
-    for (i = 2; plada_section_at(info, i, &section) == PLADA_OK; i++) {
-        /* The codec of these two stands in their body; any may come. */
-        if (section.type == PLADA_WEIGHTS || section.type == PLADA_SOFT_LABELS) {
-            words = plada__most(words, 2 * (256 + PLADA__TABLE_WORDS));
-#ifdef PLADA_ZSTD
-            words = plada__most(words, plada__label_words(0x30, section.type == PLADA_WEIGHTS ? info->count
-                                : info->num_classes <= 1024 ? info->num_classes * info->num_classes : 0, 256));
-#endif
-        }
+    if (!plada_find_section(info, PLADA_WEIGHTS, &section)) {
+        words = plada__most(words, plada__label_words(0x30, info->count, 256));
     }
+    if (!plada_find_section(info, PLADA_SOFT_LABELS, &section) && info->num_classes <= 1024) {
+        words = plada__most(words, plada__label_words(0x30, info->num_classes * info->num_classes, 256));
+    }
+#endif
 #ifndef PLADA_NO_ADAPTIVE
     words = plada__most(words, plada__adaptive_words(info));
 #endif
@@ -810,11 +821,9 @@ PLADA_API int plada_check(const plada_info *info, const plada_options *options)
 /* ---- Integer block (5.1) --------------------------------------------------------------------------------------- */
 
 typedef struct plada__block {
-    const uint8_t *data;
-    size_t size;
+    plada__reader in;       /* at: the byte after the window */
     uint64_t window;        /* part A: bits that are loaded and not yet read, */
-    unsigned loaded;        /* how many, */
-    size_t next;            /* and the byte after them */
+    unsigned loaded;        /* and how many */
     uint64_t b, c;          /* bit positions of the next value in the parts B and C */
     uint64_t end_c;         /* Exp-Golomb: where part C ends */
     uint32_t divisor;       /* M; 0: Exp-Golomb */
@@ -830,8 +839,8 @@ PLADA__HOT uint64_t plada__unary(plada__block *block)
     unsigned n;
     while (block->window == 0) {
         zeros += block->loaded;
-        block->window = plada__load64(block->data, block->size, block->next);
-        block->next += 8;
+        block->window = plada__load64(&block->in, block->in.at);
+        block->in.at += 8;
         block->loaded = 64;
     }
     n = plada__ctz64(block->window);
@@ -843,11 +852,11 @@ PLADA__HOT uint64_t plada__unary(plada__block *block)
 PLADA__HOT uint32_t plada__block_next(plada__block *block)
 {
     uint64_t q = plada__unary(block), value;
-    uint32_t low = plada__bits(block->data, block->size, block->b, block->width);
+    uint32_t low = plada__bits(&block->in, block->b, block->width);
     block->b += block->width;
     if (block->divisor) {
         uint32_t more = low >= block->threshold;
-        uint32_t extra = plada__bits(block->data, block->size, block->c, 1) & more;
+        uint32_t extra = plada__bits(&block->in, block->c, 1) & more;
         block->c += more;
         if (q >> 32) q = UINT64_C(1) << 32; /* too large in any case; the product fits 64 bits */
         value = q * block->divisor + low + ((low + extra - block->threshold) & (0 - more));
@@ -857,7 +866,7 @@ PLADA__HOT uint32_t plada__block_next(plada__block *block)
             block->wide = 1;
             return 0;
         }
-        extra = plada__bits(block->data, block->size, block->c, (unsigned)q);
+        extra = plada__bits(&block->in, block->c, (unsigned)q);
         block->c += q;
         value = ((((uint64_t)1 << q) + extra - 1) << block->width) + low;
     }
@@ -872,7 +881,8 @@ static int plada__block_open(plada__reader *in, uint32_t n, plada__block *block)
     uint32_t parameter = 0;
     size_t at;
     PLADA__TRY(plada__varint(in, &parameter, PLADA_STREAM_TRUNCATED));
-    block->data = in->data, block->size = in->size, block->next = at = in->at;
+    block->in = *in;
+    at = in->at;
     block->window = 0, block->loaded = 0, block->wide = 0;
     block->divisor = block->threshold = 0;
     if (parameter & 1) {
@@ -884,8 +894,14 @@ static int plada__block_open(plada__reader *in, uint32_t n, plada__block *block)
         block->width = plada__log2(block->divisor);
         block->threshold = (UINT32_C(2) << block->width) - block->divisor;
     }
+#ifdef PLADA_SMALL
+    for (end = (uint64_t)at * 8; left; end++) { /* the n-th one bit ends part A */
+        if (end == bits) return PLADA_STREAM_TRUNCATED;
+        left -= in->data[(size_t)(end >> 3)] >> (end & 7) & 1;
+    }
+#else
     for (;;) { /* the n-th one bit ends part A */
-        uint64_t window = plada__load64(in->data, in->size, at);
+        uint64_t window = plada__load64(in, at);
         unsigned ones = plada__ones(window);
         if (ones >= left) {
             while (--left) window &= window - 1;
@@ -896,6 +912,7 @@ static int plada__block_open(plada__reader *in, uint32_t n, plada__block *block)
         if (in->size - at <= 8) return PLADA_STREAM_TRUNCATED;
         at += 8;
     }
+#endif
     block->b = end;
     block->c = block->end_c = end + (uint64_t)n * block->width;
     if (!block->divisor) block->end_c += end - (uint64_t)in->at * 8 - n;
@@ -941,13 +958,13 @@ static int plada__block_fill(plada__reader *in, uint32_t n, uint32_t *values)
     for (; i < n; i++) values[i] = plada__block_next(&block);
 #else /* part by part: loops that are short enough for the registers */
     {
-        const uint8_t *data = in->data;
+        const plada__reader bytes = *in; /* which no store can change */
         const uint32_t divisor = block.divisor, threshold = block.threshold;
         const unsigned width = block.width;
         uint64_t b = block.b, c = block.c, window, previous = (uint64_t)in->at * 8, wide = 0;
-        size_t size = in->size, at;
+        size_t at;
         for (at = in->at; i < n; at += 8) {
-            window = plada__load64(data, size, at);
+            window = plada__load64(&bytes, at);
             for (; window && i < n; window &= window - 1) {
                 uint64_t position = (uint64_t)at * 8 + plada__ctz64(window), q = position - previous;
                 previous = position + 1;
@@ -958,8 +975,8 @@ static int plada__block_fill(plada__reader *in, uint32_t n, uint32_t *values)
         wide >>= 32;
         if (divisor) {
             for (i = 0; i < n; i++, b += width) {
-                uint32_t low = plada__bits(data, size, b, width), more = low >= threshold;
-                uint32_t extra = plada__bits(data, size, c, 1) & more, q = values[i];
+                uint32_t low = plada__bits(&bytes, b, width), more = low >= threshold;
+                uint32_t extra = plada__bits(&bytes, c, 1) & more, q = values[i];
                 uint64_t value = (uint64_t)q * divisor + low + ((low + extra - threshold) & (0 - more));
                 c += more;
                 wide |= value >> 32;
@@ -967,9 +984,9 @@ static int plada__block_fill(plada__reader *in, uint32_t n, uint32_t *values)
             }
         } else {
             for (i = 0; i < n; i++, b += width) {
-                uint32_t q = values[i], low = plada__bits(data, size, b, width);
+                uint32_t q = values[i], low = plada__bits(&bytes, b, width);
                 uint64_t value = ((uint64_t)1 << (q & 63)) - 1;
-                value = ((value + (plada__load64(data, size, c >> 3) >> (c & 7) & value)) << width) + low;
+                value = ((value + (plada__load64(&bytes, c >> 3) >> (c & 7) & value)) << width) + low;
                 wide |= value >> 32 | (q > 32 - width);
                 c += q;
                 values[i] = (uint32_t)value;
@@ -1038,26 +1055,58 @@ PLADA__HOT void plada__put(plada__sink *sink, uint32_t i, uint32_t symbol)
     else plada__put_other(sink, i, symbol);
 }
 
+/* The symbols i to end - 1 are the same. */
+static void plada__put_run(plada__sink *sink, uint32_t i, uint32_t end, uint32_t symbol)
+{
+    for (; i < end; i++) plada__put(sink, i, symbol);
+}
+
+static void plada__sink_start(plada__sink *sink, uint16_t *wide, uint8_t *narrow, uint32_t row)
+{
+    sink->wide = wide, sink->narrow = narrow;
+    sink->row = sink->left = row;
+    sink->sum = 0;
+    sink->bad = 0;
+}
+
 /* ---- Canonical Huffman code (5.3) ------------------------------------------------------------------------------ */
 
 typedef struct plada__huffman {
     const uint32_t *sorted; /* members in the order of (length, symbol) */
+#ifndef PLADA_SMALL
     const uint32_t *lookup; /* by the next PLADA_TABLE_BITS bits: symbol | length << 16; 0: a longer word */
+#endif
     uint32_t members;
     uint32_t count[17];
 } plada__huffman;
 
+#ifndef PLADA_SMALL
+static void plada__huffman_lookup(const plada__huffman *code, uint32_t *lookup)
+{
+    uint32_t word = 0, place = 0, i, length;
+    memset(lookup, 0, sizeof *lookup * PLADA__TABLE_WORDS);
+    for (length = 1; length <= 16 && length <= PLADA_TABLE_BITS; length++) {
+        for (word <<= 1, i = 0; i < code->count[length]; i++, word++, place++) {
+            uint32_t reversed = 0, bit;
+            for (bit = 0; bit < length; bit++) reversed |= (word >> bit & 1) << (length - 1 - bit);
+            for (; reversed < PLADA__TABLE_WORDS; reversed += UINT32_C(1) << length) {
+                lookup[reversed] = code->sorted[place] | length << 16;
+            }
+        }
+    }
+}
+#endif
+
 static int plada__huffman_open(plada__reader *in, uint32_t A, uint32_t *scratch, plada__huffman *code)
 {
-    uint32_t *lookup = scratch, *sorted = scratch + PLADA__TABLE_WORDS;
-    uint32_t start[17], words[17], i, sum = 0, length_0;
-    unsigned bit;
+    uint32_t *sorted = scratch + PLADA__TABLE_WORDS;
+    uint32_t start[17], i, sum = 0, length_0;
     plada__set set;
     plada__block lengths, copy;
     int64_t length;
     int bad = 0;
     PLADA__TRY(plada__set_open(in, A, &set));
-    code->sorted = sorted, code->lookup = lookup, code->members = set.members;
+    code->sorted = sorted, code->members = set.members;
     memset(code->count, 0, sizeof code->count);
     if (set.members == 1) {
         sorted[0] = plada__set_next(&set);
@@ -1069,33 +1118,28 @@ static int plada__huffman_open(plada__reader *in, uint32_t A, uint32_t *scratch,
     length = length_0;
     for (i = 0; i < set.members; i++) {
         uint32_t z = plada__block_next(&copy);
-        length += z & 1 ? -(int64_t)(z >> 1) - 1 : (int64_t)(z >> 1);
+        length += (int64_t)(z >> 1) ^ -(int64_t)(z & 1);
         if (length < 1 || length > 16) bad = 1;
         else code->count[length]++;
     }
     PLADA__TRY(plada__block_close(in, &copy));
     if (bad) return PLADA_TABLE;
-    start[0] = words[0] = 0;
+    start[0] = 0;
     for (i = 1; i <= 16; i++) {
         sum += code->count[i] << (16 - i); /* at most 2^31: 65,536 words of 1 bit */
         start[i] = start[i - 1] + code->count[i - 1];
-        words[i] = (words[i - 1] + code->count[i - 1]) << 1;
     }
     if (sum != 65536) return PLADA_TABLE;
-
-    memset(lookup, 0, sizeof *lookup * PLADA__TABLE_WORDS);
     length = length_0;
     for (i = 0; i < set.members; i++) {
-        uint32_t z = plada__block_next(&lengths), symbol = plada__set_next(&set), word, reversed = 0;
-        length += z & 1 ? -(int64_t)(z >> 1) - 1 : (int64_t)(z >> 1);
-        sorted[start[length]++] = symbol;
-        word = words[length]++;
-        if (length > PLADA_TABLE_BITS) continue;
-        for (bit = 0; bit < (unsigned)length; bit++) reversed |= (word >> bit & 1) << ((unsigned)length - 1 - bit);
-        for (; reversed < PLADA__TABLE_WORDS; reversed += UINT32_C(1) << length) {
-            lookup[reversed] = symbol | (uint32_t)length << 16;
-        }
+        uint32_t z = plada__block_next(&lengths);
+        length += (int64_t)(z >> 1) ^ -(int64_t)(z & 1);
+        sorted[start[length]++] = plada__set_next(&set);
     }
+#ifndef PLADA_SMALL
+    code->lookup = scratch;
+    plada__huffman_lookup(code, scratch);
+#endif
     return PLADA_OK;
 }
 
@@ -1120,15 +1164,18 @@ PLADA__COLD uint32_t plada__huffman_long(const plada__huffman *code, uint64_t wi
 
 PLADA__HOT uint32_t plada__huffman_word(const plada__huffman *code, uint64_t window)
 {
+#ifndef PLADA_SMALL
     uint32_t entry = code->lookup[window & (PLADA__TABLE_WORDS - 1)];
-    return entry ? entry : plada__huffman_long(code, window);
+    if (entry) return entry;
+#endif
+    return plada__huffman_long(code, window);
 }
 
 static uint32_t plada__huffman_next(const plada__huffman *code, const plada__reader *in, uint64_t *at)
 {
     uint32_t entry;
     if (code->members == 1) return code->sorted[0];
-    entry = plada__huffman_word(code, plada__bits(in->data, in->size, *at, 16));
+    entry = plada__huffman_word(code, plada__bits(in, *at, 16));
     *at += entry >> 16;
     return entry & 0xFFFF;
 }
@@ -1140,12 +1187,18 @@ static int plada__label_huffman(plada__reader *in, uint32_t n, uint32_t A, plada
     uint32_t i = 0;
     PLADA__TRY(plada__huffman_open(in, A, scratch, &code));
     if (code.members == 1) {
-        for (; i < n; i++) plada__put(sink, i, code.sorted[0]);
+        plada__put_run(sink, 0, n, code.sorted[0]);
         return plada__end(in);
     }
     at = (uint64_t)in->at * 8;
+#ifdef PLADA_SMALL
+    for (; i < n; i++) {
+        plada__put(sink, i, plada__huffman_next(&code, in, &at));
+        if (at > bits) return PLADA_STREAM_TRUNCATED;
+    }
+#else
     while (i < n) {
-        uint64_t window = plada__load64(in->data, in->size, at >> 3) >> (at & 7);
+        uint64_t window = plada__load64(in, at >> 3) >> (at & 7);
         unsigned left = 57; /* bits that are surely loaded */
         do {
             uint32_t entry = plada__huffman_word(&code, window), length = entry >> 16;
@@ -1157,6 +1210,7 @@ static int plada__label_huffman(plada__reader *in, uint32_t n, uint32_t A, plada
         } while (left >= 16 && i < n);
         if (at > bits) return PLADA_STREAM_TRUNCATED;
     }
+#endif
     PLADA__TRY(plada__padding(in, at));
     return plada__end(in);
 }
@@ -1164,8 +1218,10 @@ static int plada__label_huffman(plada__reader *in, uint32_t n, uint32_t A, plada
 /* ---- Static rANS (5.4) ----------------------------------------------------------------------------------------- */
 
 typedef struct plada__rans_table {
+#ifndef PLADA_SMALL
     uint32_t *buckets;      /* by the leading bits of a slot, two words: range and symbol of the member that has the
                                whole bucket, or 0 and the number of the member that has its last slot */
+#endif
     uint32_t *ranges;       /* for each member: cumulative frequency << 16 | frequency */
     uint32_t *symbols;
     uint32_t members;
@@ -1174,11 +1230,14 @@ typedef struct plada__rans_table {
 
 static void plada__rans_place(plada__rans_table *table, uint32_t *scratch, uint32_t A)
 {
+#ifndef PLADA_SMALL
     table->buckets = scratch;
+#endif
     table->ranges = scratch + 2 * PLADA__TABLE_WORDS;
     table->symbols = table->ranges + A;
 }
 
+#ifndef PLADA_SMALL
 static unsigned plada__rans_shift(const plada__rans_table *table)
 {
     return table->precision > PLADA_TABLE_BITS ? table->precision - PLADA_TABLE_BITS : 0;
@@ -1197,6 +1256,7 @@ static void plada__rans_buckets(plada__rans_table *table)
         }
     }
 }
+#endif
 
 /* table(A) */
 static int plada__rans_read_table(plada__reader *in, uint32_t A, plada__rans_table *table)
@@ -1232,9 +1292,20 @@ static int plada__rans_read_table(plada__reader *in, uint32_t A, plada__rans_tab
 /* One step of a lane: the new state before it is refilled. */
 PLADA__HOT uint32_t plada__rans_step(const plada__rans_table *table, unsigned shift, uint32_t x, uint32_t *symbol)
 {
-    uint32_t slot = x & ((UINT32_C(1) << table->precision) - 1);
+    uint32_t slot = x & ((UINT32_C(1) << table->precision) - 1), range;
+#ifdef PLADA_SMALL
+    uint32_t j = 0, end = table->members;
+    while (end - j > 1) {
+        uint32_t middle = (j + end) / 2;
+        if (table->ranges[middle] >> 16 > slot) end = middle;
+        else j = middle;
+    }
+    range = table->ranges[j];
+    *symbol = table->symbols[j];
+    (void)shift;
+#else
     const uint32_t *bucket = table->buckets + 2 * (size_t)(slot >> shift);
-    uint32_t range = bucket[0];
+    range = bucket[0];
     *symbol = bucket[1];
     if (!range) {
         uint32_t j = bucket[1];
@@ -1242,20 +1313,24 @@ PLADA__HOT uint32_t plada__rans_step(const plada__rans_table *table, unsigned sh
         range = table->ranges[j];
         *symbol = table->symbols[j];
     }
+#endif
     return (range & 0xFFFF) * (x >> table->precision) + slot - (range >> 16);
 }
 
 static int plada__rans(plada__reader *in, plada__rans_table *from, uint32_t n, plada__sink *sink)
 {
     const plada__rans_table table = *from; /* a copy that no store can change */
-    unsigned lanes = n < 65536 ? 1 : n < 131072 ? 32 : 64, lane, shift = plada__rans_shift(from);
+    unsigned lanes = n < 65536 ? 1 : n < 131072 ? 32 : 64, lane, shift = 0;
     uint32_t x[64], i = 0, symbol;
     const uint8_t *data = in->data;
     size_t at = in->at, size = in->size;
+#ifndef PLADA_SMALL
+    shift = plada__rans_shift(from);
     plada__rans_buckets(from);
+#endif
     if (size - at < 4 * lanes) return PLADA_STREAM_TRUNCATED;
-    for (lane = 0; lane < lanes; lane++, at += 4) x[lane] = plada__u32(data + at);
-    for (lane = 0; lane < lanes; lane++) {
+    for (lane = 0; lane < lanes; lane++, at += 4) {
+        x[lane] = plada__u32(data + at);
         if (x[lane] < 65536) return PLADA_CODER_STATE;
     }
 #ifndef PLADA_SMALL
@@ -1271,16 +1346,15 @@ static int plada__rans(plada__reader *in, plada__rans_table *from, uint32_t n, p
         }
     }
 #endif
-    for (lane = 0; i < n; i++) {
-        uint32_t state = plada__rans_step(&table, shift, x[lane], &symbol);
+    for (; i < n; i++) {
+        uint32_t *current = x + (i & (lanes - 1)), state = plada__rans_step(&table, shift, *current, &symbol);
         plada__put(sink, i, symbol);
         if (state < 65536) {
             if (size - at < 2) return PLADA_STREAM_TRUNCATED;
             state = state << 16 | plada__u16(data + at);
             at += 2;
         }
-        x[lane] = state;
-        if (++lane == lanes) lane = 0;
+        *current = state;
     }
     for (lane = 0; lane < lanes; lane++) {
         if (x[lane] != 65536) return PLADA_CODER_STATE;
@@ -1351,13 +1425,12 @@ typedef struct plada__job {
 } plada__job;
 
 /* The bitmap has ceil(N / 8) bytes. */
-static int plada__read_bitmap(const plada__job *job, const uint8_t *bitmap)
+static int plada__read_bitmap(const plada__job *job, plada__reader *in)
 {
-    size_t size = (size_t)(((uint64_t)job->N + 7) / 8), at;
+    size_t at;
     uint32_t n = 0;
-    if ((job->N & 7) && bitmap[size - 1] >> (job->N & 7)) return PLADA_PADDING;
-    for (at = 0; at < size; at += 8) {
-        uint64_t window = plada__load64(bitmap, size, at);
+    for (at = 0; at < in->size; at += 8) {
+        uint64_t window = plada__load64(in, at);
         for (; window; window &= window - 1) {
             if (n == job->k) return PLADA_INDEX_RANGE;
             job->indices[n++] = (uint32_t)at * 8 + plada__ctz64(window);
@@ -1368,10 +1441,8 @@ static int plada__read_bitmap(const plada__job *job, const uint8_t *bitmap)
 
 static int plada__index_bitmap(plada__reader *in, const plada__job *job)
 {
-    uint64_t size = ((uint64_t)job->N + 7) / 8;
-    if (in->size < size) return PLADA_STREAM_TRUNCATED;
-    if (in->size > size) return PLADA_STREAM_OVERLONG;
-    return plada__read_bitmap(job, in->data);
+    PLADA__TRY(plada__exactly(in, job->N));
+    return plada__read_bitmap(job, in);
 }
 
 static int plada__index_golomb(plada__reader *in, const plada__job *job)
@@ -1456,22 +1527,20 @@ static int plada__index_rans(plada__reader *in, const plada__job *job)
     int dense = m < k;
     plada__rans_place(&table, job->scratch, 124);
     plada__class_table(classes);
-    memset(&sink, 0, sizeof sink);
-    sink.narrow = 0;
-    sink.wide = job->labels;
+    plada__sink_start(&sink, job->labels, 0, 0);
     PLADA__TRY(plada__varint(in, &P, PLADA_STREAM_TRUNCATED));
     if (P) plada__geometric_table(&table, classes, P, N - m);
     else PLADA__TRY(plada__rans_read_table(in, 124, &table));
     if (table.members > 1) {
         PLADA__TRY(plada__rans(in, &table, m, &sink));
     } else {
-        for (j = 0; j < m; j++) job->labels[j] = (uint16_t)table.symbols[0];
+        plada__put_run(&sink, 0, m, table.symbols[0]);
     }
 
     at = (uint64_t)in->at * 8;
     for (j = 0; j < m; j++) {
         uint64_t entry = classes[decoded[j]];
-        uint32_t gap = (uint32_t)entry + plada__bits(in->data, in->size, at, (unsigned)(entry >> 32));
+        uint32_t gap = (uint32_t)entry + plada__bits(in, at, (unsigned)(entry >> 32));
         at += entry >> 32;
         sum += gap;
         if (!dense) {
@@ -1516,9 +1585,11 @@ static int plada__index_delta_zstd(plada__reader *in, const plada__job *job)
 
 static int plada__index_bitmap_zstd(plada__reader *in, const plada__job *job)
 {
-    uint8_t *bitmap = (uint8_t *)job->scratch;
-    PLADA__TRY(plada__frame(in, bitmap, ((uint64_t)job->N + 7) / 8));
-    return plada__read_bitmap(job, bitmap);
+    plada__reader bitmap;
+    bitmap.data = (const uint8_t *)job->scratch, bitmap.size = (size_t)(((uint64_t)job->N + 7) / 8), bitmap.at = 0;
+    PLADA__TRY(plada__frame(in, (uint8_t *)job->scratch, bitmap.size));
+    PLADA__TRY(plada__padding(&bitmap, job->N));
+    return plada__read_bitmap(job, &bitmap);
 }
 #endif
 
@@ -1527,14 +1598,12 @@ static int plada__index_bitmap_zstd(plada__reader *in, const plada__job *job)
 static int plada__label_fixed(plada__reader *in, uint32_t n, uint32_t A, plada__sink *sink)
 {
     unsigned width = plada__log2_up(A);
-    uint64_t bits = (uint64_t)n * width, at = 0, size = (bits + 7) / 8;
+    uint64_t bits = (uint64_t)n * width, at = 0;
     uint32_t i;
     int fits = 1;
-    if (in->size < size) return PLADA_STREAM_TRUNCATED;
-    if (in->size > size) return PLADA_STREAM_OVERLONG;
-    PLADA__TRY(plada__padding(in, bits));
+    PLADA__TRY(plada__exactly(in, bits));
     for (i = 0; i < n; i++, at += width) {
-        uint32_t label = plada__bits(in->data, in->size, at, width);
+        uint32_t label = plada__bits(in, at, width);
         fits &= label < A;
         plada__put(sink, i, label);
     }
@@ -1566,7 +1635,8 @@ static int plada__label_runs(plada__reader *in, uint32_t n, uint32_t A, plada__s
     for (run = 0, at = start; run < runs; run++) {
         uint32_t label = plada__huffman_next(&code, in, &at);
         uint32_t end = run + 1 < runs ? i + plada__block_next(&lengths) + 1 : n;
-        for (; i < end; i++) plada__put(sink, i, label);
+        plada__put_run(sink, i, end, label);
+        i = end;
     }
     return PLADA_OK;
 }
@@ -1574,13 +1644,12 @@ static int plada__label_runs(plada__reader *in, uint32_t n, uint32_t A, plada__s
 static int plada__label_rans(plada__reader *in, uint32_t n, uint32_t A, plada__sink *sink, uint32_t *scratch)
 {
     plada__rans_table table;
-    uint32_t i;
     plada__rans_place(&table, scratch, A);
     PLADA__TRY(plada__rans_read_table(in, A, &table));
     if (table.members > 1) {
         PLADA__TRY(plada__rans(in, &table, n, sink));
     } else {
-        for (i = 0; i < n; i++) plada__put(sink, i, table.symbols[0]);
+        plada__put_run(sink, 0, n, table.symbols[0]);
     }
     return plada__end(in);
 }
@@ -2327,7 +2396,7 @@ static int plada__symbols_section(plada__reader *in, uint32_t n, uint32_t K, uin
 {
     plada__sink sink;
     unsigned codec;
-    sink.wide = 0, sink.narrow = q, sink.row = sink.left = K, sink.sum = 0, sink.bad = 0;
+    plada__sink_start(&sink, 0, q, K);
     if (!in->size) return PLADA_SECTION_CONTENT;
     codec = in->data[0];
     in->data++;
@@ -2336,17 +2405,14 @@ static int plada__symbols_section(plada__reader *in, uint32_t n, uint32_t K, uin
     return sink.bad ? PLADA_SECTION_CONTENT : PLADA_OK;
 }
 
-static int plada__read_weights(plada__reader *in, const plada_info *info, uint8_t *q, uint32_t *scratch)
-{
-    if (info->count == 0) return PLADA_SECTION_CONTENT;
-    return plada__symbols_section(in, info->count, 0, q, scratch);
-}
-
-static int plada__read_soft_labels(plada__reader *in, const plada_info *info, uint8_t *q, uint32_t *scratch)
+/* Weights or soft labels */
+static int plada__read_symbols(plada__reader *in, const plada_info *info, unsigned type, uint8_t *q, uint32_t *scratch)
 {
     uint32_t K = info->num_classes;
-    if (K < 2 || K > 1024) return PLADA_SECTION_CONTENT;
-    return plada__symbols_section(in, K * K, K, q, scratch);
+    if (type == PLADA_SOFT_LABELS) {
+        return K < 2 || K > 1024 ? PLADA_SECTION_CONTENT : plada__symbols_section(in, K * K, K, q, scratch);
+    }
+    return info->count ? plada__symbols_section(in, info->count, 0, q, scratch) : PLADA_SECTION_CONTENT;
 }
 
 static int plada__check_ancillary(const plada_section *section, const uint8_t *data, const plada_info *info,
@@ -2357,8 +2423,8 @@ static int plada__check_ancillary(const plada_section *section, const uint8_t *d
     switch (section->type) {
     case PLADA_CLASS_NAMES: return plada__check_names(&in, info->num_classes);
     case PLADA_METADATA: return plada__check_metadata(&in);
-    case PLADA_WEIGHTS: return plada__read_weights(&in, info, 0, scratch);
-    case PLADA_SOFT_LABELS: return plada__read_soft_labels(&in, info, 0, scratch);
+    case PLADA_WEIGHTS:
+    case PLADA_SOFT_LABELS: return plada__read_symbols(&in, info, section->type, 0, scratch);
     default: return PLADA_OK;
     }
 }
@@ -2399,22 +2465,25 @@ PLADA_API int plada_metadata(const uint8_t *data, size_t size, const plada_info 
     return PLADA_OK;
 }
 
+static int plada__symbols(const uint8_t *data, size_t size, const plada_info *info, unsigned type, uint8_t *q,
+                          uint32_t *scratch, size_t scratch_words)
+{
+    plada__reader in;
+    PLADA__TRY(plada__body(data, size, info, type, &in));
+    if (scratch_words < plada_scratch_words(info)) return PLADA_BUFFER_TOO_SMALL;
+    return plada__read_symbols(&in, info, type, q, scratch);
+}
+
 PLADA_API int plada_weights(const uint8_t *data, size_t size, const plada_info *info, uint8_t *q, uint32_t *scratch,
                             size_t scratch_words)
 {
-    plada__reader in;
-    PLADA__TRY(plada__body(data, size, info, PLADA_WEIGHTS, &in));
-    if (scratch_words < plada_scratch_words(info)) return PLADA_BUFFER_TOO_SMALL;
-    return plada__read_weights(&in, info, q, scratch);
+    return plada__symbols(data, size, info, PLADA_WEIGHTS, q, scratch, scratch_words);
 }
 
 PLADA_API int plada_soft_labels(const uint8_t *data, size_t size, const plada_info *info, uint8_t *q, uint32_t *scratch,
                                 size_t scratch_words)
 {
-    plada__reader in;
-    PLADA__TRY(plada__body(data, size, info, PLADA_SOFT_LABELS, &in));
-    if (scratch_words < plada_scratch_words(info)) return PLADA_BUFFER_TOO_SMALL;
-    return plada__read_soft_labels(&in, info, q, scratch);
+    return plada__symbols(data, size, info, PLADA_SOFT_LABELS, q, scratch, scratch_words);
 }
 
 /* ---- The whole (section 9) ------------------------------------------------------------------------------------- */
@@ -2453,9 +2522,7 @@ static int plada__decode_labels(unsigned codec, plada__reader *in, const plada__
 #ifndef PLADA_NO_ADAPTIVE
     if (codec == 0x28 || codec == 0x29) return plada__label_adaptive(in, job, codec == 0x29);
 #endif
-    memset(&sink, 0, sizeof sink);
-    sink.narrow = 0;
-    sink.wide = job->labels;
+    plada__sink_start(&sink, job->labels, 0, 0);
     return plada__label_stream(codec, in, job->k, job->K, &sink, job->scratch);
 }
 
@@ -2522,7 +2589,7 @@ PLADA_API const char *plada_error_name(int code)
     if (code == PLADA_INVALID_ARGUMENT) return "INVALID_ARGUMENT";
     if (code == PLADA_BUFFER_TOO_SMALL) return "BUFFER_TOO_SMALL";
     if (code == PLADA_NO_SECTION) return "NO_SECTION";
-    if (code < 0 || code > PLADA_GROUPS_FLAG) return "UNKNOWN_ERROR";
+    if (code < 0 || code > PLADA_GROUPS_FLAG) return "UNKNOWN";
     while (code--) name += strlen(name) + 1;
     return name;
 }
