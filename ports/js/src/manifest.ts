@@ -104,9 +104,8 @@ function lines(bytes: Uint8Array, count: number, what: string): Uint8Array[] {
   return found.length === count ? found : corrupt(`${what} are not ${count} lines`);
 }
 
-async function inflate(stored: Uint8Array, size: number): Promise<Uint8Array> {
-  const bad = (message: string): never => corrupt(`compressed keys: ${message}`);
-  if (stored.length < 2 || (stored[0] & 15) !== 8 || stored[0] >> 4 > 7 || stored[1] & 0x20) bad("not a zlib stream");
+/** The text of one zlib stream, at most `size` bytes; null where the stream cannot be read, has no end or is longer. */
+async function decompress(stored: Uint8Array, size: number): Promise<Uint8Array | null> {
   const out = new Uint8Array(size);
   let filled = 0;
   const stream = new DecompressionStream("deflate");
@@ -120,36 +119,35 @@ async function inflate(stored: Uint8Array, size: number): Promise<Uint8Array> {
       if (done) break;
       if (filled + value.length > size) {
         await reader.cancel().catch(() => undefined);
-        return bad(`more than ${size} bytes of text`);
+        return null;
       }
       out.set(value, filled);
       filled += value.length;
     }
     await fed;
-  } catch (error) {
-    if (error instanceof PladaError) throw error;
-    return bad("the zlib stream cannot be read");
+  } catch {
+    return null;
   }
-  if (filled < size) bad(`fewer than ${size} bytes of text`);
-  // Some engines stop silently at the stream's end: its Adler-32 must be the last four bytes.
-  const n = stored.length;
-  const adler = ((stored[n - 4] << 24) | (stored[n - 3] << 16) | (stored[n - 2] << 8) | stored[n - 1]) >>> 0;
-  if (adler !== adler32(out)) bad("bytes follow the zlib stream");
-  return out;
+  return out.subarray(0, filled);
 }
 
-function adler32(bytes: Uint8Array): number {
-  let a = 1;
-  let b = 0;
-  for (let i = 0; i < bytes.length; ) {
-    for (const end = Math.min(bytes.length, i + 3800); i < end; i++) {
-      a += bytes[i];
-      b += a;
-    }
-    a %= 65521;
-    b %= 65521;
-  }
-  return (b * 65536 + a) >>> 0;
+let ignoresRest: Promise<boolean> | null = null;
+
+/** Whether this engine's DecompressionStream accepts bytes after the end of a stream, as Node 20 does. */
+function engineIgnoresRest(): Promise<boolean> {
+  const emptyStreamAndOneByte = Uint8Array.of(0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00);
+  ignoresRest ??= decompress(emptyStreamAndOneByte, 1).then((out) => out !== null);
+  return ignoresRest;
+}
+
+async function inflate(stored: Uint8Array, size: number): Promise<Uint8Array> {
+  const bad = (message: string): never => corrupt(`compressed keys: ${message}`);
+  if (stored.length < 2 || (stored[0] & 15) !== 8 || stored[0] >> 4 > 7 || stored[1] & 0x20) bad("not a zlib stream");
+  const out = await decompress(stored, size);
+  if (out === null || out.length < size) return bad(`not one zlib stream of ${size} bytes`);
+  // A stream that is complete without its last byte has bytes after its end.
+  if ((await engineIgnoresRest()) && (await decompress(stored.subarray(0, -1), size)) !== null) bad("bytes follow the stream");
+  return out;
 }
 
 const ascii = (value: string): Uint8Array => Uint8Array.from(value, (c) => c.charCodeAt(0));
