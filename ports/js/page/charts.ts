@@ -141,8 +141,13 @@ export function poolStrip(payload: Payload): HTMLElement {
     }
     strip.append(part);
   });
-  const parts = `${formatCount(filled)} of ${formatCount(runs.count)} parts hold kept images`;
-  const text = k === 0 ? "Nothing is kept." : `${parts}; the fullest part keeps ${percent(densest, 1)} of its images.`;
+  const share = `${formatCount(filled)} of ${formatCount(runs.count)}`;
+  const text =
+    k === 0
+      ? "Nothing is kept."
+      : runs.count === N
+        ? `${share} images are kept; each cell is one image.`
+        : `${share} parts of the pool hold kept images; the fullest part keeps ${percent(densest, 1)} of its images.`;
   return h("div", {}, h("p", {}, text), strip, axis("image 0", `image ${formatCount(N - 1)}`));
 }
 

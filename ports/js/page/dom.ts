@@ -46,6 +46,13 @@ export function card(title: string, ...children: Child[]): HTMLElement {
   return h("section", { class: "card", "aria-labelledby": id }, h("h2", { id }, title), ...children);
 }
 
+/** The same, beside another one where the window is wide. */
+export function halfCard(title: string, ...children: Child[]): HTMLElement {
+  const element = card(title, ...children);
+  element.classList.add("half");
+  return element;
+}
+
 export function formatCount(n: number): string {
   return n.toLocaleString("en");
 }

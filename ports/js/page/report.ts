@@ -5,7 +5,7 @@ import type { Manifest } from "../src/manifest.js";
 import { zstd } from "../src/fzstd.js";
 import { classHistogram, gapDistribution, poolStrip, setEntropy } from "./charts.js";
 import { dissect } from "./dissect.js";
-import { card, formatBytes, formatCount, h, hexByte, untrusted } from "./dom.js";
+import { card, formatBytes, formatCount, h, halfCard, hexByte, untrusted } from "./dom.js";
 import { type HexView, hexView } from "./hexview.js";
 import { poolView } from "./pool.js";
 import { records } from "./records.js";
@@ -42,7 +42,7 @@ export function makeReport(bytes: Uint8Array, name: string, options: DecodeOptio
   const view = hexView(bytes, ranges, error?.offset ?? null);
   const parts: HTMLElement[] = [];
   if (header !== null) {
-    parts.push(card("Header", headerFacts(header, bytes.length)), card("Sections", sectionTable(header, view, error)));
+    parts.push(halfCard("Header", headerFacts(header, bytes.length)), halfCard("Sections", sectionTable(header, view, error)));
   }
   parts.push(card("Bytes", view.element));
   if (payload !== null) parts.push(...contentCards(payload, name, manifest));
@@ -60,8 +60,8 @@ function verdict(error: PladaError, fileName: HTMLElement): HTMLElement {
   const advice =
     error.name === "GROUPS_REQUIRED"
       ? "Give the pool's manifest or its groups above."
-      : error.name === "COUNT_EXCEEDS_POOL"
-        ? ADVICE.corrupt
+      : error.name === "POOL_UNIDENTIFIED"
+        ? "To read it all the same, clear the fingerprint above."
         : ADVICE[error.kind];
   return h(
     "div",
@@ -112,16 +112,16 @@ function sectionTable(header: Header, view: HexView, error: PladaError | null): 
         mouseleave: () => view.clear(),
         focusin: () => view.highlight(start, end, false),
       },
-      ...cells.map((cell, i) => h("td", { class: i >= 2 && "number" }, cell)),
+      ...cells.map((cell, i) => h("td", { class: i >= 1 && "number" }, cell)),
       h("td", {}, show),
     );
     return row;
   };
   const rows = [
-    line(["", "header", "0", formatCount(header.headerLength)], 0, header.headerLength, error?.section === null && error.offset !== null && error.offset < header.headerLength, "header"),
+    line(["header", "0", formatCount(header.headerLength)], 0, header.headerLength, error?.section === null && error.offset !== null && error.offset < header.headerLength, "header"),
     ...header.sections.map((s) =>
       line(
-        [code(hexByte(s.type)), s.name, formatCount(s.offset), formatCount(s.length)],
+        [h("span", {}, s.name, " ", code(hexByte(s.type))), formatCount(s.offset), formatCount(s.length)],
         s.offset,
         s.offset + s.length + 4,
         error?.section === s.type,
@@ -129,8 +129,8 @@ function sectionTable(header: Header, view: HexView, error: PladaError | null): 
       ),
     ),
   ];
-  const head = ["type", "section", "offset", "bytes", ""].map((text, i) =>
-    text === "" ? h("td", {}) : h("th", { scope: "col", class: (i === 2 || i === 3) && "number" }, text),
+  const head = ["section", "offset", "bytes", ""].map((text, i) =>
+    text === "" ? h("td", {}) : h("th", { scope: "col", class: (i === 1 || i === 2) && "number" }, text),
   );
   const table = h("table", { class: "sections" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
   return h("div", { class: "scroll" }, table);
@@ -140,17 +140,17 @@ function contentCards(payload: Payload, name: string, manifest: () => Manifest |
   const list = records(payload, name);
   const pool = poolView(payload, manifest, (keyOf) => list.setKeys(keyOf));
   const cards = [
-    card("Images per class", classHistogram(payload)),
     card("Where in the pool", poolStrip(payload)),
-    card("Gaps", gapDistribution(payload)),
+    halfCard("Images per class", classHistogram(payload)),
+    halfCard("Gaps", gapDistribution(payload)),
   ];
   const { metadata, weights, softLabels } = payload;
-  if (metadata !== null) cards.push(card("Metadata", metadataTable(metadata)));
-  if (weights !== null) cards.push(card("Image weights", weightFacts(weights)));
+  if (metadata !== null) cards.push(halfCard("Metadata", metadataTable(metadata)));
+  if (weights !== null) cards.push(halfCard("Image weights", weightFacts(weights)));
   if (softLabels !== null) {
     const K = payload.header.numClasses;
     const text = `A table of ${formatCount(K)} rows of ${formatCount(K)} probabilities, one row for each label.`;
-    cards.push(card("Average soft labels", h("p", {}, text)));
+    cards.push(halfCard("Average soft labels", h("p", {}, text)));
   }
   cards.push(card("Kept images", list.element), card("Images of the pool", pool.element));
   return cards;
