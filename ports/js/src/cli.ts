@@ -35,10 +35,11 @@ function readOptions(values: { [name: string]: string | boolean | undefined }): 
   }
   let groups: number[] | undefined;
   if (values.groups !== undefined) {
+    const text = readFileSync(String(values.groups), "utf8");
     try {
-      groups = JSON.parse(readFileSync(String(values.groups), "utf8")) as number[];
-    } catch (error) {
-      throw new UsageError(`--groups ${String(values.groups)}: ${(error as Error).message}`);
+      groups = JSON.parse(text) as number[];
+    } catch {
+      throw new UsageError(`--groups ${String(values.groups)} is not JSON`);
     }
   }
   const fingerprint = values.fingerprint as string | undefined;

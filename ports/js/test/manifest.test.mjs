@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { blobSource, bytesSource, openManifest } from "../dist/manifest.js";
-import { crc32 } from "../dist/crc32.js";
 import { PladaError } from "../dist/index.js";
+import { fingerprintOf, poolManifest } from "./encode.mjs";
 import { vector } from "./support.mjs";
 
 const list = JSON.parse(readFileSync(new URL("../../../vectors/manifest/manifest.json", import.meta.url), "utf8"));
@@ -66,10 +66,10 @@ test("the worked example of SPEC.md 16.9", async () => {
 test("bytes after a block's zlib stream are found, also a second Adler-32", async () => {
   const { deflateSync } = await import("node:zlib");
   const digest = createHash("sha256").update("x").digest();
-  const keys = Buffer.from(Array.from({ length: 200 }, (_, i) => `folder/image_${i}.jpg\n`).join(""));
-  const plain = deflateSync(keys);
+  const keys = Array.from({ length: 200 }, (_, i) => `folder/image_${i}.jpg`);
+  const plain = deflateSync(Buffer.from(keys.map((key) => `${key}\n`).join("")));
   for (const rest of [Buffer.alloc(0), plain.subarray(plain.length - 4), Buffer.from([0]), plain]) {
-    const bytes = buildManifest(keys, Buffer.concat([plain, rest]), digest, 200);
+    const bytes = poolManifest(keys, Array(200).fill(digest), { stored: Buffer.concat([plain, rest]) });
     const { error, blocks } = await readAll(bytesSource(bytes));
     if (rest.length === 0) assert.equal(blocks[0].keys[199], "folder/image_199.jpg");
     else assert.equal(error.name, "MANIFEST_CORRUPT");
@@ -81,31 +81,15 @@ test("blocks beyond the pool are the caller's mistake", async () => {
   for (const b of [-1, 1, 0.5]) await assert.rejects(manifest.block(b), { name: "INVALID_ARGUMENT" });
 });
 
-/** A manifest of one block, every image with the same digest. */
-function buildManifest(text, stored, digest, N) {
-  const lines = text.toString().split("\n").slice(0, -1);
-  const block = createHash("sha256").update("PLADA-pool-block-v1\0");
-  for (const key of lines) block.update(Buffer.from([key.length])).update(key).update(digest);
-  const hash = block.digest();
-  const size = Buffer.alloc(4);
-  size.writeUInt32LE(N);
-  const root = createHash("sha256").update("PLADA-pool-root-v1\0").update(size).update(hash).digest();
-  const table = Buffer.alloc(12);
-  table.writeUInt32LE(stored.length, 0);
-  table.writeUInt32LE(text.length, 4);
-  table.writeUInt32LE(crc32(stored), 8);
-  const columns = [[1, Buffer.alloc(0)], [2, table], [3, hash], [32, stored], [33, Buffer.concat(Array(N).fill(digest))]];
-  const head = Buffer.alloc(48 + 16 * columns.length);
-  Buffer.from([0x89, 0x50, 0x4c, 0x50, 0x0d, 0x0a, 0x1a, 0x0a, 1, 0, columns.length, 0]).copy(head);
-  size.copy(head, 12);
-  root.copy(head, 16);
-  columns.forEach(([id, body], i) => {
-    head.writeUInt16LE(id, 48 + 16 * i);
-    head.writeUInt16LE(1, 50 + 16 * i);
-    head.writeUInt32LE(id < 32 ? crc32(body) : 0, 52 + 16 * i);
-    head.writeUInt32LE(body.length, 56 + 16 * i);
-  });
-  const check = Buffer.alloc(4);
-  check.writeUInt32LE(crc32(head));
-  return new Uint8Array(Buffer.concat([head, check, ...columns.map((c) => c[1])]));
-}
+test("a payload is joined to its manifest only if size and fingerprint agree", async () => {
+  const bytes = poolManifest(["a", "b"], [Buffer.alloc(32), Buffer.alloc(32, 1)], { groups: { starts: [0, 1], names: ["x", "y"] } });
+  const manifest = await openManifest(bytesSource(bytes));
+  assert.equal(manifest.fingerprint, fingerprintOf(bytes));
+  assert.deepEqual((await manifest.groups()).names, ["x", "y"]);
+  const header = { poolSize: 2, fingerprint: manifest.fingerprint };
+  manifest.checkPayload(header);
+  manifest.checkPayload({ ...header, fingerprint: null }, true);
+  assert.throws(() => manifest.checkPayload({ ...header, poolSize: 3 }), { name: "POOL_SIZE_MISMATCH" });
+  assert.throws(() => manifest.checkPayload({ ...header, fingerprint: null }), { name: "POOL_UNIDENTIFIED" });
+  assert.throws(() => manifest.checkPayload({ ...header, fingerprint: "00".repeat(15) + "01" }, true), { name: "POOL_MISMATCH" });
+});

@@ -14,7 +14,9 @@ export function vector(file) {
 export function optionsOf(v) {
   const { caller = {} } = v;
   const options = {};
-  if (caller.pool_size !== undefined) options.poolSize = caller.pool_size;
+  // A valid file is for a caller who knows the pool: some are made for the largest possible one.
+  const poolSize = caller.pool_size ?? (v.error === undefined ? v.pool_size : undefined);
+  if (poolSize !== undefined) options.poolSize = poolSize;
   if (caller.pool_fingerprint !== undefined) options.fingerprint = caller.pool_fingerprint;
   const groups = caller.groups ?? caller.group_starts ?? v.groups ?? v.group_starts;
   if (groups !== undefined && groups !== null) options.groups = groups;
