@@ -42,9 +42,13 @@ function render(): void {
   try {
     made = makeReport(current.bytes, current.name, options(), () => manifest);
   } catch (error) {
-    problem(error instanceof PladaError ? `${error.name}: ${error.message}` : `The page failed: ${String(error)}`);
     report.replaceChildren();
-    throw error;
+    if (!(error instanceof PladaError)) {
+      problem(`This page has a fault: ${String(error)}`);
+      throw error;
+    }
+    problem(`${error.message}.`);
+    return;
   }
   document.title = `${current.name} - plada inspector`;
   status.replaceChildren(made.status);
