@@ -151,11 +151,16 @@ export function hexView(bytes: Uint8Array, ranges: readonly Range[], errorAt: nu
     const offset = offsetOf(event);
     if (offset !== null) moveTo(offset, true);
   });
-  new ResizeObserver(() => {
+  const resized = (): void => {
+    if (!element.isConnected) {
+      window.removeEventListener("resize", resized); // another file is shown
+      return;
+    }
     if (columnsThatFit() === columns) return;
     columns = columnsThatFit();
     turn(Math.floor(cursor / perPage()));
-  }).observe(document.documentElement);
+  };
+  window.addEventListener("resize", resized);
 
   turn(Math.floor(cursor / perPage()));
   if (errorAt !== null && errorAt >= bytes.length) {
