@@ -50,7 +50,7 @@ export interface Payload {
 interface Expectations {
   poolSize: number | null;
   fingerprint: string | null;
-  groups: Uint32Array | null;
+  groups: Uint32Array | readonly number[] | null;
   limits: { poolSize: number; count: number };
 }
 
@@ -69,11 +69,14 @@ function checkOptions(bytes: unknown, options: DecodeOptions): Expectations {
   if (poolSize !== undefined && !isU32(poolSize)) invalid("poolSize must be an integer from 0 to 2^32 - 1");
   const merged = { ...DEFAULT_LIMITS, ...limits };
   if (!isU32(merged.poolSize) || !isU32(merged.count)) invalid("limits must be integers from 0 to 2^32 - 1");
+  if (groups !== undefined && !(groups instanceof Uint32Array) && !Array.isArray(groups)) {
+    invalid("groups must be an array of image numbers");
+  }
   if (options.zstd !== undefined && typeof options.zstd !== "function") invalid("zstd must be a function");
   return {
     poolSize: poolSize ?? null,
     fingerprint: fingerprint === undefined ? null : checkFingerprint(fingerprint),
-    groups: groups === undefined ? null : checkGroups(groups, poolSize),
+    groups: groups ?? null,
     limits: merged,
   };
 }
@@ -85,21 +88,18 @@ function checkFingerprint(given: string | Uint8Array): string {
   return toHex(bytes);
 }
 
-function checkGroups(given: Uint32Array | readonly number[], poolSize: number | undefined): Uint32Array {
-  if (!(given instanceof Uint32Array) && !Array.isArray(given)) invalid("groups must be an array of image numbers");
+/** The caller's groups, looked at only where a payload needs them. Whether they fit its pool is another matter. */
+function checkGroups(given: Uint32Array | readonly number[]): Uint32Array {
   const n = given.length;
   if (n === 0 || given[0] !== 0) invalid("groups must begin with image 0");
   for (let g = 1; g < n; g++) {
     if (!isU32(given[g]) || given[g] <= given[g - 1]) invalid(`groups must increase: group ${g} begins at ${given[g]}`);
   }
-  if (poolSize !== undefined && given[n - 1] >= poolSize) {
-    invalid(`group ${n - 1} begins at ${given[n - 1]}, the pool has ${poolSize} images`);
-  }
   return given instanceof Uint32Array ? given : Uint32Array.from(given);
 }
 
-/** Step 9. */
-function checkExpectations(header: Header, expected: Expectations): void {
+/** Step 9. Returns the groups that the payload needs, or null. */
+function checkExpectations(header: Header, expected: Expectations): Uint32Array | null {
   const { poolSize: N, count: k } = header;
   if (expected.poolSize !== null) {
     if (N !== expected.poolSize) {
@@ -121,14 +121,16 @@ function checkExpectations(header: Header, expected: Expectations): void {
       throw new PladaError("POOL_MISMATCH", `made for pool ${header.fingerprint}, this one is ${expected.fingerprint}`, 22);
     }
   }
-  if (header.groupDigest !== null) {
-    const { groups } = expected;
-    if (groups === null) throw new PladaError("GROUPS_REQUIRED", "the payload needs the pool's groups", 46);
-    const digest = groupDigest(groups);
-    if (digest !== header.groupDigest || groups[groups.length - 1] >= N) {
-      throw new PladaError("GROUPS_MISMATCH", `made for groups ${header.groupDigest}, these are ${digest}`, 46);
-    }
+  if (header.groupDigest === null) return null;
+  if (expected.groups === null) throw new PladaError("GROUPS_REQUIRED", "the payload needs the pool's groups", 46);
+  const groups = checkGroups(expected.groups);
+  const digest = groupDigest(groups);
+  if (digest !== header.groupDigest) {
+    throw new PladaError("GROUPS_MISMATCH", `made for groups ${header.groupDigest}, these are ${digest}`, 46);
   }
+  const last = groups[groups.length - 1];
+  if (last >= N) throw new PladaError("GROUPS_MISMATCH", `the last group begins at ${last}, the pool has ${N} images`, 46);
+  return groups;
 }
 
 /** Steps 10 and 11. */
@@ -181,7 +183,7 @@ export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Payload 
   const expected = checkOptions(bytes, options);
   const zstd = options.zstd ?? null;
   const header = readHeader(bytes, zstd !== null);
-  checkExpectations(header, expected);
+  const groups = checkExpectations(header, expected);
   checkSections(bytes, header);
   const { poolSize: N, count: k, numClasses: K } = header;
   const [indexStream, labelStream, ...others] = header.sections.map(
@@ -191,12 +193,12 @@ export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Payload 
   if (k === 0 || k === N) {
     mustBeEmpty(indexStream);
     indices = every(k);
-  } else indices = decodeIndices(indexStream, N, k, expected.groups, zstd);
+  } else indices = decodeIndices(indexStream, N, k, groups, zstd);
   let labels: Uint16Array;
   if (k === 0 || K === 1) {
     mustBeEmpty(labelStream);
     labels = allocate16(k);
-  } else labels = decodeLabels(labelStream, K, indices, expected.groups, zstd);
+  } else labels = decodeLabels(labelStream, K, indices, groups, zstd);
   const digest = contentDigest(N, K, indices, labels);
   if (digest !== header.contentDigest) {
     throw new PladaError("CONTENT_DIGEST", `the content's digest is ${digest}, the header says ${header.contentDigest}`, 38);
