@@ -61,8 +61,7 @@ function golombValues(s: Stream, values: Uint32Array, divisor: number, start: nu
   const words = s.words();
   const mask = -1 >>> (32 - b);
   const largest = Math.floor(MAX / divisor);
-  // At most n bits of part C can be read, so a longer rest need not be counted.
-  let left = Math.min(last - partC, n);
+  const surelySmall = largest >>> 0;
   let tooLarge = -1;
   let wb = Math.floor(start / 32);
   let bb = start % 32;
@@ -70,25 +69,24 @@ function golombValues(s: Stream, values: Uint32Array, divisor: number, start: nu
   let bc = partC % 32;
   let extras = 0;
   for (let j = 0; j < n; j++) {
-    let low = words[wb] >>> bb;
-    if (bb + b > 32) low |= words[wb + 1] << (32 - bb);
-    low &= mask;
+    let low = ((words[wb] >>> bb) | ((words[wb + 1] << 1) << (31 - bb))) & mask;
     bb += b;
     wb += bb >>> 5;
     bb &= 31;
-    if (low >= u) {
-      if (--left < 0) s.truncated(`part C of the ${what}`);
-      low = 2 * low + ((words[wc] >>> bc) & 1) - u;
-      bc++;
-      wc += bc >>> 5;
-      bc &= 31;
-      extras++;
-    }
+    // Whether there is an extra bit is a toss-up, so no branch: `more` is -1 or 0.
+    const more = (u - 1 - low) >> 31;
+    low += more & (low + ((words[wc] >>> bc) & 1) - u);
+    bc -= more;
+    wc += bc >>> 5;
+    bc &= 31;
+    extras -= more;
     const q = values[j];
-    if (q > largest || q * divisor + low > MAX) {
+    if (q < surelySmall) values[j] = (Math.imul(q, divisor) + low) | 0;
+    else if (q > largest || q * divisor + low > MAX) {
       if (tooLarge < 0) tooLarge = j;
     } else values[j] = q * divisor + low;
   }
+  if (partC + extras > last) s.truncated(`part C of the ${what}`);
   if (tooLarge >= 0) s.fail("INDEX_RANGE", `value ${tooLarge} of the ${what} is 2^32 or more`);
   return partC + extras;
 }
@@ -97,6 +95,7 @@ function golombValues(s: Stream, values: Uint32Array, divisor: number, start: nu
 function expValues(s: Stream, values: Uint32Array, order: number, start: number, what: string): number {
   const n = values.length;
   const most = 32 - order;
+  const usual = Math.min(most, 31) | 0;
   let extras = 0;
   for (let j = 0; j < n; j++) {
     const q = values[j];
@@ -115,24 +114,22 @@ function expValues(s: Stream, values: Uint32Array, order: number, start: number,
   let wc = Math.floor(partC / 32);
   let bc = partC % 32;
   for (let j = 0; j < n; j++) {
-    let low = words[wb] >>> bb;
-    if (bb + order > 32) low |= words[wb + 1] << (32 - bb);
-    low &= mask;
+    const low = ((words[wb] >>> bb) | ((words[wb + 1] << 1) << (31 - bb))) & mask;
     bb += order;
     wb += bb >>> 5;
     bb &= 31;
-    const q = values[j];
-    if (q === 0) {
-      values[j] = low;
-      continue;
-    }
-    let extra = words[wc] >>> bc;
-    if (bc + q > 32) extra |= words[wc + 1] << (32 - bc);
-    if (q < 32) extra &= -1 >>> (32 - q);
+    const q = values[j] | 0; // at most 32: keeps the sums below whole numbers of 32 bits
+    let extra = (words[wc] >>> bc) | ((words[wc + 1] << 1) << (31 - bc));
     bc += q;
     wc += bc >>> 5;
     bc &= 31;
-    if (q < most) values[j] = (((1 << q) + extra - 1) << order) + low;
+    if (q < usual) {
+      extra &= (1 << q) - 1;
+      values[j] = ((((1 << q) + extra - 1) << order) + low) | 0;
+      continue;
+    }
+    if (q < 32) extra &= -1 >>> (32 - q);
+    if (q < most) values[j] = (2 ** q + extra - 1) * 2 ** order + low;
     else if (extra !== 0) {
       // 2^q + extra - 1 has 33 - order bits: only extra = 0 stays below 2^32.
       if (tooLarge < 0) tooLarge = j;

@@ -67,9 +67,7 @@ function codeWords(s: Stream, n: number, table: Uint32Array): Uint16Array {
   let w = s.pos >>> 2;
   let bit = (s.pos & 3) * 8;
   for (let j = 0; j < n; j++) {
-    let bits = words[w] >>> bit;
-    if (bit + width > 32) bits |= words[w + 1] << (32 - bit);
-    const entry = table[bits & mask];
+    const entry = table[((words[w] >>> bit) | ((words[w + 1] << 1) << (31 - bit))) & mask];
     out[j] = entry >>> 5;
     bit += entry & 31;
     w += bit >>> 5;

@@ -37,11 +37,13 @@ export function indexBitmap(s: Stream, N: number, k: number): Uint32Array {
 
 /** Gaps become indices in place: i_0 = g_0, i_j = i_(j-1) + 1 + g_j. */
 function gapsToIndices(s: Stream, gaps: Uint32Array, N: number): Uint32Array {
-  let index = -1;
+  let next = 0;
   for (let j = 0; j < gaps.length; j++) {
-    index += gaps[j] + 1;
-    if (index >= N) s.fail("INDEX_RANGE", `index number ${j} is ${N} or more`);
-    gaps[j] = index;
+    const gap = gaps[j];
+    if (gap >= (N - next) >>> 0) s.fail("INDEX_RANGE", `index number ${j} is ${N} or more`);
+    next = (next + gap) >>> 0;
+    gaps[j] = next;
+    next = (next + 1) >>> 0;
   }
   return gaps;
 }
@@ -86,6 +88,9 @@ const CLASSES = 124;
 function lo(c: number): number {
   return c < 8 ? c : (4 + (c % 4)) * 2 ** ((c >> 2) - 1);
 }
+
+const LO = /* @__PURE__ */ Uint32Array.from({ length: CLASSES }, (_, c) => lo(c));
+const RAW_BITS = /* @__PURE__ */ Uint8Array.from({ length: CLASSES }, (_, c) => (c < 8 ? 0 : (c >> 2) - 1));
 
 const T = /* @__PURE__ */ Uint32Array.of(
   65536, 62757, 60097, 57549, 55109, 52773, 50535, 48393, 46341, 44376, 42495, 40693, 38968, 37316, 35734, 34219, 32768,
@@ -133,19 +138,13 @@ function gapsFromClasses(s: Stream, classes: Uint16Array | null, only: number, n
   let bit = (s.pos & 3) * 8;
   for (let j = 0; j < n; j++) {
     const c = classes === null ? only : classes[j];
-    if (c < 8) {
-      gaps[j] = c;
-      continue;
-    }
-    const width = (c >> 2) - 1;
-    let raw = words[w] >>> bit;
-    if (bit + width > 32) raw |= words[w + 1] << (32 - bit);
-    raw &= (1 << width) - 1;
+    const width = RAW_BITS[c];
+    const raw = ((words[w] >>> bit) | ((words[w + 1] << 1) << (31 - bit))) & ((1 << width) - 1);
     bit += width;
     w += bit >>> 5;
     bit &= 31;
     if (w > limit) s.truncated("the raw bits");
-    gaps[j] = ((4 + (c & 3)) << width) + raw;
+    gaps[j] = LO[c] + raw;
   }
   const end = w * 32 + bit;
   if (end > last) s.truncated("the raw bits");

@@ -24,9 +24,7 @@ export function labelFixed(s: Stream, n: number, A: number): Uint16Array {
   let w = 0;
   let bit = 0;
   for (let j = 0; j < n; j++) {
-    let label = words[w] >>> bit;
-    if (bit + width > 32) label |= words[w + 1] << (32 - bit);
-    label &= mask;
+    const label = ((words[w] >>> bit) | ((words[w + 1] << 1) << (31 - bit))) & mask;
     if (label >= A) labelTooLarge(s, j, label, A);
     out[j] = label;
     bit += width;

@@ -53,7 +53,7 @@ export function rans(s: Stream, table: RansTable, n: number): Uint16Array {
   for (let j = 0; j < members.length; j++) slots.fill(j, cumulative[j], cumulative[j + 1]);
   const out = allocate16(n);
   const mask = (1 << precision) - 1;
-  const end = s.length;
+  const lastWord = s.length - 2;
   let pos = start + 4 * lanes;
   let lane = 0;
   for (let i = 0; i < n; i++) {
@@ -63,11 +63,12 @@ export function rans(s: Stream, table: RansTable, n: number): Uint16Array {
     const c = cumulative[j];
     out[i] = members[j];
     x = (Math.imul(cumulative[j + 1] - c, x >>> precision) + slot - c) | 0;
-    if (x >>> 16 === 0) {
-      if (pos + 2 > end) s.truncated("the coder's words");
-      x = (x << 16) | bytes[pos] | (bytes[pos + 1] << 8);
-      pos += 2;
-    }
+    if (pos <= lastWord) {
+      // Whether a word is read is a toss-up, so no branch: `low` is -1 below 2^16, else 0.
+      const low = ((x >>> 16) - 1) >> 31;
+      x = (x << (low & 16)) | ((bytes[pos] | (bytes[pos + 1] << 8)) & low);
+      pos += low & 2;
+    } else if (x >>> 16 === 0) s.truncated("the coder's words");
     states[lane] = x;
     if (++lane === lanes) lane = 0;
   }

@@ -63,6 +63,14 @@ export class Sha256 {
   }
 }
 
+function big0(a: number): number {
+  return ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+}
+
+function big1(e: number): number {
+  return ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+}
+
 function compress(state: Int32Array, w: Int32Array, p: Uint8Array, at: number): void {
   for (let i = 0; i < 16; i++, at += 4) w[i] = (p[at] << 24) | (p[at + 1] << 16) | (p[at + 2] << 8) | p[at + 3];
   for (let i = 16; i < 64; i++) {
@@ -80,19 +88,32 @@ function compress(state: Int32Array, w: Int32Array, p: Uint8Array, at: number): 
   let f = state[5];
   let g = state[6];
   let h = state[7];
-  for (let i = 0; i < 64; i++) {
-    const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + K[i] + w[i]) | 0;
-    const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (s0 + ((a & b) | (c & (a | b)))) | 0;
-    h = g;
-    g = f;
-    f = e;
-    e = (d + t1) | 0;
-    d = c;
-    c = b;
-    b = a;
-    a = (t1 + t2) | 0;
+  // Eight rounds a turn: then every variable is back in its place.
+  for (let i = 0; i < 64; i += 8) {
+    h = (h + big1(e) + (g ^ (e & (f ^ g))) + K[i] + w[i]) | 0;
+    d = (d + h) | 0;
+    h = (h + big0(a) + ((a & b) | (c & (a | b)))) | 0;
+    g = (g + big1(d) + (f ^ (d & (e ^ f))) + K[i + 1] + w[i + 1]) | 0;
+    c = (c + g) | 0;
+    g = (g + big0(h) + ((h & a) | (b & (h | a)))) | 0;
+    f = (f + big1(c) + (e ^ (c & (d ^ e))) + K[i + 2] + w[i + 2]) | 0;
+    b = (b + f) | 0;
+    f = (f + big0(g) + ((g & h) | (a & (g | h)))) | 0;
+    e = (e + big1(b) + (d ^ (b & (c ^ d))) + K[i + 3] + w[i + 3]) | 0;
+    a = (a + e) | 0;
+    e = (e + big0(f) + ((f & g) | (h & (f | g)))) | 0;
+    d = (d + big1(a) + (c ^ (a & (b ^ c))) + K[i + 4] + w[i + 4]) | 0;
+    h = (h + d) | 0;
+    d = (d + big0(e) + ((e & f) | (g & (e | f)))) | 0;
+    c = (c + big1(h) + (b ^ (h & (a ^ b))) + K[i + 5] + w[i + 5]) | 0;
+    g = (g + c) | 0;
+    c = (c + big0(d) + ((d & e) | (f & (d | e)))) | 0;
+    b = (b + big1(g) + (a ^ (g & (h ^ a))) + K[i + 6] + w[i + 6]) | 0;
+    f = (f + b) | 0;
+    b = (b + big0(c) + ((c & d) | (e & (c | d)))) | 0;
+    a = (a + big1(f) + (h ^ (f & (g ^ h))) + K[i + 7] + w[i + 7]) | 0;
+    e = (e + a) | 0;
+    a = (a + big0(b) + ((b & c) | (d & (b | c)))) | 0;
   }
   state[0] = (state[0] + a) | 0;
   state[1] = (state[1] + b) | 0;
