@@ -174,7 +174,8 @@ export function gapDistribution(payload: Payload): HTMLElement {
   const bars = counts.map((count, bin) => {
     const least = bin === 0 ? 0 : 2 ** (bin - 1);
     const most = 2 ** bin - 1;
-    return { name: bin < 2 ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`, count };
+    const name = bin < 2 ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`;
+    return { name: h("span", { class: "gap" }, name), count };
   });
   const middle = formatCount(gaps[Math.floor((k - 1) / 2)]);
   const text =

@@ -55,8 +55,8 @@ export function makeReport(bytes: Uint8Array, name: string, options: DecodeOptio
 }
 
 function verdict(error: PladaError, fileName: HTMLElement): HTMLElement {
-  const place = error.section === null ? "" : `, section ${hexByte(error.section)}`;
-  const where = error.offset === null ? "" : ` at byte ${formatCount(error.offset)} (0x${error.offset.toString(16)})${place}`;
+  const place = error.section === null ? "" : `; section ${hexByte(error.section)}`;
+  const where = error.offset === null ? "" : ` (at byte ${formatCount(error.offset)}, 0x${error.offset.toString(16)}${place})`;
   const advice =
     error.name === "GROUPS_REQUIRED"
       ? "Give the pool's manifest or its groups above."

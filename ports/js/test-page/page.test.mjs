@@ -58,6 +58,13 @@ const sections = [
 ];
 const example = write.payload({ ...content, sections });
 
+const far = { N: 4294967295, K: 60000, indices: [3, 70000, 20000000, 4000000000], labels: [2, 59999, 0, 31] };
+const longText = "x".repeat(300);
+const wide = write.payload({
+  ...far,
+  sections: [write.golombIndices(far.indices, far.N, 55), write.fixedLabels(far.labels, far.K), write.metadata([["k".repeat(200), longText]])],
+});
+
 test("the page is one small file that loads nothing", () => {
   const html = readFileSync(page, "utf8");
   assert.ok(statSync(page).size < 200_000, `${statSync(page).size} bytes`);
@@ -129,7 +136,7 @@ test("every vector: the right code, the right content, nothing thrown", { timeou
         assert.ok(facts.includes(v.content_digest) && facts.includes(v.count.toLocaleString("en")), v.file);
       } else {
         assert.ok(text.includes(v.error_name), text);
-        const offset = text.match(/at byte ([\d,]+) /);
+        const offset = text.match(/at byte ([\d,]+), 0x/);
         if (offset !== null && Number(offset[1].replaceAll(",", "")) < v.size) assert.equal(marked, 1, v.file);
       }
     });
@@ -155,7 +162,7 @@ test("errors show where: verdict, broken section, marked byte", async () => {
     await show(tab, "broken.plada", broken);
     const { code, text } = await verdict(tab);
     assert.equal(code, 19);
-    assert.match(text, new RegExp(`at byte ${last - 3} \\(0x[0-9a-f]+\\), section 0x81`));
+    assert.match(text, new RegExp(`at byte ${last - 3}, 0x[0-9a-f]+; section 0x81`));
     assert.equal(await tab.getAttribute("#alert", "role"), "alert");
     assert.match(await tab.textContent(".sections .broken"), /metadata/);
     assert.equal(await tab.getAttribute(".hex-byte.error", "data-offset"), String(last - 3));
@@ -420,7 +427,9 @@ for (const scheme of ["light", "dark"]) {
     await withPage(async (tab) => {
       await tab.emulateMedia({ colorScheme: scheme });
       await tab.click("#expect summary");
-      for (const bytes of [example, example.subarray(0, 80), Uint8Array.of(1, 2, 3)]) {
+      await tab.fill("#pool-size", String(far.N));
+      for (const bytes of [wide, example, example.subarray(0, 80), Uint8Array.of(1, 2, 3)]) {
+        if (bytes === example) await tab.fill("#pool-size", "");
         await show(tab, `a-rather-long-file-name-without-any-spaces-${bytes.length}.plada`, bytes);
         assert.deepEqual(await tab.evaluate(poorContrast), []);
         for (const width of [320, 375, 768, 1024, 1440, 1600]) {
