@@ -79,6 +79,7 @@ def test_recode_keeps_adds_and_removes_groups() -> None:
     alone, grouped = pf.encode(**clustered()), pf.encode(**clustered(), groups=GROUPS)
     assert pf.recode(grouped, groups=GROUPS) == grouped
     assert pf.recode(alone, groups=GROUPS) == alone  # codecs are kept
+    assert pf.recode(alone, groups=[0, 30_000]) == alone  # groups without need are not looked at
     assert pf.recode(alone, index_codec="auto", label_codec="auto", groups=GROUPS) == grouped
     static = pf.recode(grouped, index_codec="auto", label_codec="auto", profile="baseline", groups=GROUPS)
     assert pf.inspect(static).group_digest is None and pf.inspect(static).version == (1, 0)
