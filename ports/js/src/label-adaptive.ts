@@ -58,6 +58,14 @@ function hash(a: number, b: number, c: number): number {
   return (Math.imul(sum, 1540483) >>> 8) & (HASHES - 1);
 }
 
+/** Brings the score of one label up to date. */
+function cut(score: Int32Array, seen: Int32Array, label: number, cuts: number): void {
+  const missed = cuts - seen[label];
+  if (missed === 0) return;
+  score[label] = missed > 1 ? 0 : score[label] >> 16; // below 2^29, so two cuts leave nothing
+  seen[label] = cuts;
+}
+
 /** Mode 1; `groups` tells 7.7 from 7.6. */
 function byContext(s: Stream, d: Decoder, out: Uint16Array, A: number, indices: Uint32Array, groups: Uint32Array | null): void {
   const depths = 32 - Math.clz32(A - 1);
@@ -67,6 +75,9 @@ function byContext(s: Stream, d: Decoder, out: Uint16Array, A: number, indices: 
   const question = 4 * depths;
   const stamp = new Int32Array(A).fill(-1);
   const score = new Int32Array(A);
+  // Scores of all labels are cut by 16 bits now and then: those of the two first at once, others when they are looked at.
+  const cutsSeen = new Int32Array(A);
+  let cuts = 0;
   let first = 0;
   let second = 1;
   let p1 = 0;
@@ -79,12 +90,6 @@ function byContext(s: Stream, d: Decoder, out: Uint16Array, A: number, indices: 
   let inside = 0;
   let group = 0;
   let previous = -1;
-
-  const rescale = (): void => {
-    if (gain <= MAX_GAIN) return;
-    gain >>= 16;
-    for (let l = 0; l < A; l++) score[l] >>= 16;
-  };
 
   for (let j = 0; j < out.length; j++) {
     m.rate = learningRate(j);
@@ -118,7 +123,12 @@ function byContext(s: Stream, d: Decoder, out: Uint16Array, A: number, indices: 
       stretch = j;
       states[W] = 0;
       gain *= 8;
-      rescale();
+      if (gain > MAX_GAIN) {
+        gain >>= 16;
+        cuts++;
+        cut(score, cutsSeen, first, cuts);
+        cut(score, cutsSeen, second, cuts);
+      }
     }
     const gap = Math.min(11, 31 - Math.clz32(distance));
     const share = Math.min(15, Math.floor(score[first] / gain));
@@ -142,6 +152,7 @@ function byContext(s: Stream, d: Decoder, out: Uint16Array, A: number, indices: 
       if (label === first) s.fail("NON_CANONICAL", `label number ${j} is the expected one, coded as another`, s.length);
     }
     out[j] = label;
+    cut(score, cutsSeen, label, cuts);
     score[label] += gain;
     if (label !== first) {
       if (score[label] > score[first]) {
@@ -150,7 +161,12 @@ function byContext(s: Stream, d: Decoder, out: Uint16Array, A: number, indices: 
       } else if (label !== second && score[label] > score[second]) second = label;
     }
     gain += gain >> 4;
-    rescale();
+    if (gain > MAX_GAIN) {
+      gain >>= 16;
+      cuts++;
+      cut(score, cutsSeen, first, cuts);
+      cut(score, cutsSeen, second, cuts);
+    }
     p3 = p2;
     p2 = p1;
     p1 = label;
