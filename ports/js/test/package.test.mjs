@@ -1,7 +1,7 @@
 // What npm would publish, and the two programs.
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -23,6 +23,43 @@ test("the package holds the built library, its types, the page, and nothing else
   const odd = names.filter((name) => !/^(package\.json|README\.md|LICENSE|dist\/[a-z0-9-]+\.(js|d\.ts)|dist\/inspector\.html)$/.test(name));
   assert.deepEqual(odd, []);
   assert.ok(size < 150_000, `${size} bytes`);
+});
+
+test("the packed package can be installed, imported and type-checked", () => {
+  const [{ filename }] = JSON.parse(
+    execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", scratch], { cwd: root, encoding: "utf8" }),
+  );
+  const home = join(scratch, "user/node_modules/plada-format");
+  mkdirSync(home, { recursive: true });
+  execFileSync("tar", ["-xf", join(scratch, filename), "-C", home, "--strip-components=1"]);
+  const user = join(scratch, "user");
+  writeFileSync(join(user, "package.json"), '{"type": "module"}');
+  writeFileSync(
+    join(user, "user.ts"),
+    `import { decode, ERROR_CODES, inspect, PladaError, weightOf, type DecodeOptions, type ErrorName, type Payload, type Zstd } from "plada-format";
+import { bytesSource, openManifest, type Groups } from "plada-format/manifest";
+const zstd: Zstd = (frame: Uint8Array, size: number) => frame.subarray(0, size);
+const options: DecodeOptions = { poolSize: 5, fingerprint: new Uint8Array(16).fill(1), groups: [0, 2], limits: { count: 9 }, zstd, ancillary: false };
+const name: ErrorName = "TRUNCATED";
+try {
+  const payload: Payload = decode(new Uint8Array(0), options);
+  const labels: Uint16Array = payload.labels;
+  console.log(labels, payload.weights?.[0] ?? weightOf(1), inspect(new Uint8Array(0)).sections[0].length);
+} catch (error) {
+  if (!(error instanceof PladaError) || error.code !== ERROR_CODES[name]) throw error;
+  console.log(error.name);
+}
+const found: Groups | null = await openManifest(bytesSource(new Uint8Array(0))).then((m) => m.groups()).catch(() => null);
+console.log(found?.starts.length ?? "none");
+`,
+  );
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const settings = ["--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "nodenext"];
+  const checked = spawnSync(process.execPath, [tsc, ...settings, "user.ts"], { cwd: user, encoding: "utf8" });
+  assert.equal(checked.stdout, "");
+  const printed = spawnSync(process.execPath, ["user.js"], { cwd: user, encoding: "utf8" });
+  assert.equal(printed.status, 0, printed.stderr);
+  assert.equal(printed.stdout, "TRUNCATED\nnone\n");
 });
 
 test("every entry of package.json is there, and nothing is needed at run time", () => {
