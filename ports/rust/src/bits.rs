@@ -16,12 +16,19 @@ impl Bits<'_> {
     pub(crate) fn peek(self, at: u64) -> u64 {
         let byte = (at >> 3) as usize;
         let mut word = [0; 8];
-        let rest = self.0.get(byte..).unwrap_or(&[]);
-        match rest.get(..8) {
+        match self.0.get(byte..byte.saturating_add(8)) {
             Some(eight) => word.copy_from_slice(eight),
-            None => word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from),
+            None => word = self.last_bytes(byte),
         }
         u64::from_le_bytes(word) >> (at & 7)
+    }
+
+    #[cold]
+    fn last_bytes(self, from: usize) -> [u8; 8] {
+        let mut word = [0; 8];
+        let rest = self.0.get(from..).unwrap_or(&[]);
+        word.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        word
     }
 
     /// The field of `width` <= 32 bits at `at`.

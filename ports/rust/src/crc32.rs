@@ -34,12 +34,11 @@ pub(crate) fn crc32(parts: &[&[u8]]) -> u32 {
     for part in parts {
         let mut chunks = part.chunks_exact(8);
         for chunk in &mut chunks {
-            let mut next = 0;
-            for (n, &byte) in chunk.iter().enumerate() {
-                let index = if n < 4 { byte ^ (crc >> (8 * n)) as u8 } else { byte };
-                next ^= TABLES[7 - n][index as usize];
-            }
-            crc = next;
+            let mut eight = [0; 8];
+            eight.copy_from_slice(chunk);
+            let word = u64::from_le_bytes(eight) ^ u64::from(crc);
+            let look = |n: usize| TABLES[7 - n][(word >> (8 * n) & 0xFF) as usize];
+            crc = look(0) ^ look(1) ^ look(2) ^ look(3) ^ look(4) ^ look(5) ^ look(6) ^ look(7);
         }
         for &byte in chunks.remainder() {
             crc = (crc >> 8) ^ TABLES[0][(crc as u8 ^ byte) as usize];

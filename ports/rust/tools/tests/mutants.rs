@@ -44,7 +44,7 @@ fn mutants_of_every_vector() {
     assert!(codes.len() > 15, "mutants reach too little: {codes:?}");
 }
 
-fn damage(random: &mut Random, data: &mut Vec<u8>) {
+fn damage(random: &mut Random, data: &mut [u8]) {
     if data.is_empty() {
         return;
     }
