@@ -1,1 +1,4 @@
-//! x
+//! Adaptive codecs of format 1.1.
+
+mod coder;
+mod gap;
