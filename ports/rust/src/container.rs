@@ -231,7 +231,7 @@ fn expected(header: &Header, options: &Options<'_>) -> Outcome<()> {
         }
     }
     if let Some(digest) = header.group_digest {
-        let starts = options.groups.ok_or(ErrorCode::GroupsRequired)?;
+        let starts = options.needed_groups()?;
         let inside = starts.last().map_or(false, |last| *last < header.pool_size);
         if digest != group_digest(starts) || !inside {
             return Err(ErrorCode::GroupsMismatch);

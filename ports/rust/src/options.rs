@@ -57,7 +57,8 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Number of the first image of each of the pool's groups: 0 first, strictly increasing, below the pool size.
+    /// Number of the first image of each of the pool's groups: 0 first, strictly increasing, below the pool size. Looked at
+    /// only if the payload needs them.
     #[must_use]
     pub const fn groups(mut self, starts: &'a [u32]) -> Self {
         self.groups = Some(starts);
@@ -92,16 +93,19 @@ impl<'a> Options<'a> {
 
     /// The caller's own mistakes, which are no matter of the file.
     pub(crate) fn check(&self) -> Outcome<()> {
-        let starts = self.groups.unwrap_or(&[0]);
-        let increasing = starts.windows(2).all(|two| two[0] < two[1]);
-        let inside = match (self.groups, self.pool_size) {
-            (Some(&[.., last]), Some(images)) => last < images,
-            _ => true,
-        };
-        if self.fingerprint == Some([0; 16]) || starts.first() != Some(&0) || !increasing || !inside {
+        if self.fingerprint == Some([0; 16]) {
             return Err(ErrorCode::InvalidArgument);
         }
         Ok(())
+    }
+
+    /// The groups' starts, which the file needs.
+    pub(crate) fn needed_groups(&self) -> Outcome<&'a [u32]> {
+        let starts = self.groups.ok_or(ErrorCode::GroupsRequired)?;
+        if starts.first() != Some(&0) || starts.windows(2).any(|two| two[0] >= two[1]) {
+            return Err(ErrorCode::InvalidArgument);
+        }
+        Ok(starts)
     }
 }
 

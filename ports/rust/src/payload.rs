@@ -9,6 +9,8 @@ use crate::error::{Error, ErrorCode, Outcome};
 use crate::label::{Job, Sink, Store};
 use crate::options::Options;
 use crate::sections::{ClassNames, Metadata};
+#[cfg(feature = "adaptive")]
+use crate::adaptive;
 use crate::{huffman, index, rans};
 
 const CLASS_NAMES: u8 = 0x80;
@@ -24,6 +26,8 @@ pub struct Memory {
     pub indices: usize,
     /// Labels, `u16` each: k.
     pub labels: usize,
+    /// States of the adaptive codecs, `u16` each.
+    pub states: usize,
     /// Words of scratch with which decoding is fast.
     pub scratch: usize,
     /// Words of scratch with which decoding is possible, at the price of a search for each symbol.
@@ -38,13 +42,21 @@ pub struct Work<'w> {
     indices: &'w mut [u32],
     labels: &'w mut [u16],
     scratch: &'w mut [u32],
+    states: &'w mut [u16],
     frame: &'w mut [u8],
 }
 
 impl<'w> Work<'w> {
-    /// Slices for a payload without Zstandard.
+    /// Slices for a payload with static codecs.
     pub fn new(indices: &'w mut [u32], labels: &'w mut [u16], scratch: &'w mut [u32]) -> Self {
-        Self { indices, labels, scratch, frame: &mut [] }
+        Self { indices, labels, scratch, states: &mut [], frame: &mut [] }
+    }
+
+    /// A slice for the states of adaptive codecs.
+    #[must_use]
+    pub fn states(mut self, states: &'w mut [u16]) -> Self {
+        self.states = states;
+        self
     }
 
     /// A slice for the content of Zstandard frames.
@@ -94,7 +106,7 @@ impl<'a> Payload<'a> {
     pub fn memory(&self) -> Memory {
         let header = self.header();
         let count = header.count as usize;
-        let mut memory = Memory { indices: count, labels: count, scratch: 0, scratch_least: 0, frame: 0 };
+        let mut memory = Memory { indices: count, labels: count, states: 0, scratch: 0, scratch_least: 0, frame: 0 };
         for section in self.sections() {
             match section.kind {
                 0..=0x1F if !self.index_is_trivial() => index_memory(&mut memory, header, &section),
@@ -162,9 +174,9 @@ impl<'a> Payload<'a> {
         };
         for section in self.sections().take(2) {
             let result = if section.kind < 0x20 {
-                self.indices(&section, indices, work.scratch, work.frame)
+                self.indices(&section, indices, work.scratch, work.states, work.frame)
             } else {
-                self.labels(&section, indices, labels, work.scratch, work.frame)
+                self.labels(&section, indices, labels, work.scratch, work.states, work.frame)
             };
             result.map_err(|code| Error::in_section(code, section.kind))?;
         }
@@ -174,7 +186,14 @@ impl<'a> Payload<'a> {
         Ok(())
     }
 
-    fn indices(&self, section: &Section<'a>, out: &mut [u32], scratch: &mut [u32], frame: &mut [u8]) -> Outcome<()> {
+    fn indices(
+        &self,
+        section: &Section<'a>,
+        out: &mut [u32],
+        scratch: &mut [u32],
+        states: &mut [u16],
+        frame: &mut [u8],
+    ) -> Outcome<()> {
         let pool_size = self.header().pool_size;
         let stream = Bytes::stream(section.body);
         if self.index_is_trivial() {
@@ -189,6 +208,10 @@ impl<'a> Payload<'a> {
             0x01 => index::golomb(stream, pool_size, out),
             0x02 => index::runs(stream, pool_size, out),
             0x03 => index::rans(stream, pool_size, out, scratch),
+            #[cfg(feature = "adaptive")]
+            0x08 => adaptive::index_plain(section.body, pool_size, out, states),
+            #[cfg(feature = "adaptive")]
+            0x09 => adaptive::index_groups(section.body, pool_size, self.options.needed_groups()?, out, states),
             #[cfg(feature = "zstd")]
             0x10 => {
                 let mut stream = stream;
@@ -202,7 +225,7 @@ impl<'a> Payload<'a> {
                 index::bitmap(self.unpack(section.body, size, frame)?, pool_size, out)
             }
             _ => {
-                let _ = frame;
+                let _ = (states, frame);
                 Err(ErrorCode::UnsupportedCodec)
             }
         }
@@ -214,6 +237,7 @@ impl<'a> Payload<'a> {
         indices: &[u32],
         out: &mut [u16],
         scratch: &mut [u32],
+        states: &mut [u16],
         frame: &mut [u8],
     ) -> Outcome<()> {
         if self.labels_are_trivial() {
@@ -221,8 +245,17 @@ impl<'a> Payload<'a> {
             out.fill(0);
             return Ok(());
         }
-        let _ = indices;
         let alphabet = self.header().num_classes;
+        #[cfg(feature = "adaptive")]
+        match section.kind {
+            0x28 => return adaptive::label_plain(section.body, alphabet, indices, out, states, scratch),
+            0x29 => {
+                let starts = self.options.needed_groups()?;
+                return adaptive::label_groups(section.body, alphabet, indices, starts, out, states, scratch);
+            }
+            _ => {}
+        }
+        let _ = (indices, states);
         self.symbols(section.kind, section.body, out.len() as u32, alphabet, scratch, frame, Store::new(out))
     }
 
@@ -388,6 +421,8 @@ impl Memory {
 fn index_memory(memory: &mut Memory, header: &Header, section: &Section<'_>) {
     match section.kind {
         0x03 => memory.scratch(rans::scratch(index::CLASSES)),
+        #[cfg(feature = "adaptive")]
+        0x08 | 0x09 => memory.states = memory.states.max(adaptive::index_memory()),
         #[cfg(feature = "zstd")]
         0x10 => {
             let size = section.body.first().and_then(|q| index::delta_bytes(*q, header.count)).unwrap_or(0);
@@ -405,6 +440,12 @@ fn label_memory(memory: &mut Memory, codec: u8, stream: &[u8], count: u32, alpha
     match codec {
         0x21 | 0x22 => memory.scratch(huffman::scratch(alphabet)),
         0x23 => memory.scratch(rans::scratch(alphabet)),
+        #[cfg(feature = "adaptive")]
+        0x28 | 0x29 => {
+            let (states, words) = adaptive::label_memory(alphabet);
+            memory.states = memory.states.max(states);
+            memory.scratch((words, words));
+        }
         #[cfg(feature = "zstd")]
         0x30 => {
             let size = stream.first().and_then(|q| crate::label::zstd_bytes(*q, count, alphabet)).unwrap_or(0);

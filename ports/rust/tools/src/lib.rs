@@ -25,6 +25,7 @@ pub struct Buffers {
     indices: Vec<u32>,
     labels: Vec<u16>,
     scratch: Vec<u32>,
+    states: Vec<u16>,
     frame: Vec<u8>,
 }
 
@@ -37,7 +38,9 @@ impl Buffers {
     pub fn decode(&mut self, payload: &Payload<'_>) -> Result<(&[u32], &[u16]), Error> {
         self.grow(payload)?;
         let count = payload.memory().indices;
-        let mut work = Work::new(&mut self.indices, &mut self.labels, &mut self.scratch).frame(&mut self.frame);
+        let mut work = Work::new(&mut self.indices, &mut self.labels, &mut self.scratch)
+            .states(&mut self.states)
+            .frame(&mut self.frame);
         payload.decode(&mut work)?;
         Ok((&self.indices[..count], &self.labels[..count]))
     }
@@ -47,6 +50,7 @@ impl Buffers {
         longer(&mut self.indices, need.indices)?;
         longer(&mut self.labels, need.labels)?;
         longer(&mut self.scratch, need.scratch)?;
+        longer(&mut self.states, need.states)?;
         longer(&mut self.frame, need.frame)
     }
 }

@@ -155,8 +155,9 @@ pub fn decode(data: &[u8], options: &Options<'_>, least: bool) -> Result<(Vec<u3
     let mut indices = vec![0xA5A5_A5A5; need.indices];
     let mut labels = vec![0x5A5A; need.labels];
     let mut scratch = vec![0xC3C3_C3C3; if least { need.scratch_least } else { need.scratch }];
+    let mut states = vec![0x9696; need.states];
     let mut frame = vec![0x3C; need.frame];
-    let mut work = Work::new(&mut indices, &mut labels, &mut scratch).frame(&mut frame);
+    let mut work = Work::new(&mut indices, &mut labels, &mut scratch).states(&mut states).frame(&mut frame);
     let result = payload.decode(&mut work);
     if let Err(error) = result {
         assert_ne!(error.code, plada::ErrorCode::InvalidArgument, "the slices are as long as was asked");
