@@ -11,10 +11,17 @@ For a transcription: integers are non-negative and below 2**32, except differenc
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from reference_adaptive import Decoder, index_adaptive, index_groups, label_adaptive
+from reference_adaptive import Reject as RejectStream
 
 try:
     import zstandard
@@ -24,7 +31,14 @@ except ImportError:  # a baseline reader (section 13)
 # Section 9: the codes that a decoder of payloads can report.
 NOT_PLADA, TRUNCATED, UNSUPPORTED_VERSION, HEADER_LENGTH, HEADER_CRC, UNSUPPORTED_FLAG = 1, 2, 3, 4, 5, 6
 BAD_VARINT, SECTION_ORDER, UNKNOWN_CRITICAL_SECTION, UNSUPPORTED_CODEC, MINOR_VERSION = 7, 8, 9, 10, 11
-COUNT_EXCEEDS_POOL, LIMIT, POOL_SIZE_MISMATCH, POOL_MISMATCH, POOL_UNIDENTIFIED, GROUPS_MISMATCH = 12, 13, 14, 15, 16, 17
+COUNT_EXCEEDS_POOL, LIMIT, POOL_SIZE_MISMATCH, POOL_MISMATCH, POOL_UNIDENTIFIED, GROUPS_MISMATCH = (
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+)
 TRAILING_DATA, SECTION_CRC, STREAM_TRUNCATED, STREAM_OVERLONG, PADDING, PARAMETER = 18, 19, 20, 21, 22, 23
 TABLE, CODER_STATE, INDEX_RANGE, LABEL_RANGE, NON_CANONICAL, ZSTD_FRAME = 24, 25, 26, 27, 28, 29
 CONTENT_DIGEST, TEXT, SECTION_CONTENT, GROUPS_REQUIRED, GROUPS_FLAG = 30, 31, 32, 33, 34
@@ -386,6 +400,22 @@ def label_zstd(s: Stream, n: int, a: int) -> list[int]:
     return labels
 
 
+def adaptive_indices(body: bytes, n: int, k: int, groups: list[int] | None) -> list[int]:
+    """6.7 index-adaptive, 6.8 index-adaptive-groups."""
+    try:
+        return index_adaptive(Decoder(body), n, k) if groups is None else index_groups(Decoder(body), n, k, groups)
+    except RejectStream as reject:
+        raise Reject(reject.code) from None
+
+
+def adaptive_labels(body: bytes, a: int, indices: list[int], groups: list[int] | None) -> list[int]:
+    """7.6 label-adaptive, 7.7 label-adaptive-groups."""
+    try:
+        return label_adaptive(Decoder(body), a, indices, groups)
+    except RejectStream as reject:
+        raise Reject(reject.code) from None
+
+
 Codec = Callable[[Stream, int, int], list[int]]
 INDEX_CODECS: dict[int, Codec] = {0x00: index_bitmap, 0x01: index_golomb, 0x02: index_runs, 0x03: index_rans}
 LABEL_CODECS: dict[int, Codec] = {0x20: label_fixed, 0x21: label_huffman, 0x22: label_runs, 0x23: label_rans}
@@ -546,7 +576,7 @@ def decode(
     elif index_codec in INDEX_CODECS:
         indices = INDEX_CODECS[index_codec](Stream(index_body), n, k)
     else:
-        indices = adaptive_indices(index_body, n, k, groups if index_codec == 0x09 else None)
+        indices = adaptive_indices(index_body, n, k, groups or [] if index_codec == 0x09 else None)
     coded = k > 0 and num_classes > 1
     need(coded or not label_body, STREAM_OVERLONG)
     if not coded:
