@@ -47,7 +47,7 @@ class Verdicts:
 
     @property
     def about_frame(self) -> bool:
-        """They differ only in whether Zstandard can decompress a frame: that is the library's matter, not the format's."""
+        """They differ only in whether Zstandard can decompress a frame, which is the library's matter."""
         others = {a for a in self.answers.values() if a.code != ZSTD_FRAME}
         found = {a.code for a in self.answers.values()}
         return self.zstd and ZSTD_FRAME in found and len(others) <= 1 and not found & set(OWN_CODES)
@@ -83,7 +83,9 @@ class Panel:
         for name, can in self.abilities.items():
             if (codecs.zstd and not can["zstd"]) or (codecs.adaptive and not can["adaptive"]):
                 continue
-            if name == PLAIN and not whole and (number % self.plain_share or not _is_small(case.file)):
+            if name == PLAIN and not (whole or number % self.plain_share == 0):
+                continue
+            if name == PLAIN and (codecs.adaptive or not whole) and not _is_small(case.file):
                 continue
             out.append(name)
         return out
@@ -93,7 +95,7 @@ class Panel:
 
         Args:
             first: number of the first case, for the share of the plain worker.
-            whole: the plain worker gets all of them, too.
+            whole: the plain worker is asked about all of them, but for large ones with adaptive codecs.
         """
         kinds = [codecs_of(case.file) for case in cases]
         names = [self.asked(c, k, first + n, whole) for n, (c, k) in enumerate(zip(cases, kinds))]

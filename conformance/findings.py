@@ -44,7 +44,7 @@ def shrink(case: Case, holds: Callable[[Case], bool]) -> Case:
 
 
 def _without(data: bytes, at: int, size: int) -> bytes | None:
-    """The file without some bytes of its bodies, with right checksums; of a file that cannot be parsed, of the bytes."""
+    """The file without some bytes of its bodies, with right checksums; of all bytes where it cannot be parsed."""
     file = parse(data)
     if file is None:
         return data[:at] + data[at + size :]
@@ -60,7 +60,7 @@ def _without(data: bytes, at: int, size: int) -> bytes | None:
 
 
 def keep(panel: Panel, case: Case, verdicts: Verdicts, what: str, *, folder: Path = FOLDER) -> dict[str, object]:
-    """Write a disagreement out, made smaller; returns its line for the summary."""
+    """Write a disagreement out, made smaller unless it is about a frame only; returns its line for the summary."""
     names = list(verdicts.answers)
     codes = {name: a.code for name, a in verdicts.answers.items()}
 
@@ -68,7 +68,7 @@ def keep(panel: Panel, case: Case, verdicts: Verdicts, what: str, *, folder: Pat
         found = panel.ask(candidate, names)
         return not found.agree and {name: a.code for name, a in found.answers.items()} == codes
 
-    small = shrink(case, holds) if not verdicts.agree else case
+    small = case if verdicts.about_frame else shrink(case, holds)
     digest = hashlib.sha256(small.file).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{digest}.plada").write_bytes(small.file)

@@ -44,7 +44,8 @@ class Tally:
         frames: cases whose section table names a Zstandard codec.
         frame_differences: those where workers only differ in whether the frame can be decompressed.
         disagreements: all others where they differ.
-        found: lines of :func:`conformance.findings.keep`.
+        found: lines of :func:`conformance.findings.keep` for disagreements.
+        frames_found: such lines for differences about frames, one of each batch.
     """
 
     files: int = 0
@@ -55,6 +56,7 @@ class Tally:
     frame_differences: int = 0
     disagreements: int = 0
     found: list[dict[str, Any]] = field(default_factory=list)
+    frames_found: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         """Take over the counts of another batch."""
@@ -63,6 +65,7 @@ class Tally:
         self.by_code.update(other.by_code)
         self.asked.update(other.asked)
         self.found = (self.found + other.found)[:MOST_FINDINGS]
+        self.frames_found = (self.frames_found + other.frames_found)[:10]
 
     def count(self, panel: Panel, case: Case, verdicts: Verdicts, what: str) -> None:
         """Count one case; a disagreement is made smaller and written out."""
@@ -76,8 +79,10 @@ class Tally:
             return
         if verdicts.about_frame:
             self.frame_differences += 1
-        else:
-            self.disagreements += 1
+            if not self.frames_found:
+                self.frames_found.append(findings.keep(panel, case, verdicts, what))
+            return
+        self.disagreements += 1
         if len(self.found) < MOST_FINDINGS:
             print(f"DISAGREEMENT in {what}: {verdicts.text()}", file=sys.stderr, flush=True)
             self.found.append(findings.keep(panel, case, verdicts, what))
@@ -277,15 +282,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", help="only these, separated by commas (default: all)")
     parser.add_argument(
+        "--with", dest="more", action="append", default=[], metavar="NAME=COMMAND",
+        help="a further worker, or another one of that name; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
         "--plain-share", type=int, default=10, metavar="M",
-        help="Python without numba decodes every M-th mutant, of those with at most 2,000 images (default: %(default)s)",
+        help="Python without numba gets every M-th mutant, if that has at most 2,000 images (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--result", type=Path, default=RESULT, help="file for the counts (default: %(default)s)")
     parser.add_argument("--fresh", action="store_true", help="begin anew, do not go on")
     options = parser.parse_args(arguments)
     try:
         names = options.workers.split(",") if options.workers else None
-        specs = available(names, strict=bool(os.environ.get("CI")))
+        for text in options.more:
+            if "=" not in text.strip("="):
+                raise WorkerError(f"--with needs NAME=COMMAND, not '{text}'")
+        more = dict(text.split("=", 1) for text in options.more)
+        specs = available(names, more, strict=bool(os.environ.get("CI")))
         if len(specs) < 2:
             raise WorkerError("there is nothing to compare: fewer than two workers")
         progress = run(

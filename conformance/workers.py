@@ -8,16 +8,18 @@ import json
 import os
 import platform
 import select
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from conformance.protocol import ANSWER, DIED, HANGS, Answer, answer_of
 
@@ -35,6 +37,7 @@ class Spec:
         command: program and arguments, relative to the root of the repository.
         build: what makes the program, for the message when it is missing.
         environment: variables to set.
+        needs: further files that the build makes.
         version: command whose first line says which compiler or interpreter it is.
     """
 
@@ -42,29 +45,35 @@ class Spec:
     command: tuple[str, ...]
     build: str
     environment: dict[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     version: tuple[str, ...] = ()
 
     @property
-    def program(self) -> Path:
-        """The file that the build makes."""
-        return ROOT / next((part for part in reversed(self.command) if "/" in part), "")
+    def program(self) -> Path | None:
+        """The file that the build makes; None for a module of Python."""
+        return next((ROOT / part for part in self.command if "/" in part and not part.startswith(sys.prefix)), None)
 
     def missing(self) -> str | None:
         """Why the worker cannot run, or None."""
-        if self.name == "python-numba" and importlib.util.find_spec("numba") is None:
+        if self.environment.get("PLADA_ACCEL") == "numba" and importlib.util.find_spec("numba") is None:
             return "numba is not installed"
-        if not self.command[0].startswith("ports/") and shutil.which(self.command[0]) is None:
+        if "/" not in self.command[0] and shutil.which(self.command[0]) is None:
             return f"{self.command[0]} is not installed"
-        if self.command[1:2] == ("-m",) or self.program.is_file():
+        files = [self.program, *(ROOT / name for name in self.needs)]
+        absent = next((path for path in files if path is not None and not path.is_file()), None)
+        if absent is None:
             return None
-        return f"{self.program.relative_to(ROOT)} is not there; {self.build} makes it"
+        return f"{os.path.relpath(absent, ROOT)} is not there" + (f"; {self.build} makes it" if self.build else "")
 
 
 #: Cheap ones first: the first worker with every codec decides which mutants go on as seeds.
 SPECS = (
     Spec("rust", ("ports/rust/target/release/worker",), "make -C ports/rust", version=("rustc", "-V")),
-    Spec("c", ("ports/c/worker",), "make -C ports/c worker", version=("cc", "--version")),
-    Spec("js", ("node", "ports/js/worker.mjs"), "npm --prefix ports/js run build", version=("node", "-v")),
+    Spec("c", ("ports/c/build/plada-worker",), "make -C ports/c", version=("cc", "--version")),
+    Spec(
+        "js", ("node", "ports/js/worker.mjs"), "npm --prefix ports/js run build:lib", version=("node", "-v"),
+        needs=("ports/js/dist/index.js",),
+    ),
     Spec("python-numba", _PYTHON, "", {"PLADA_ACCEL": "numba"}),
     Spec("python", _PYTHON, "", {"PLADA_ACCEL": "numpy"}),
 )
@@ -74,21 +83,25 @@ class WorkerError(RuntimeError):
     """A worker that cannot be used; the message says which and why."""
 
 
-def available(names: Sequence[str] | None = None, *, strict: bool) -> list[Spec]:
+def available(names: Sequence[str] | None, more: Mapping[str, str], *, strict: bool) -> list[Spec]:
     """The workers that can run.
 
     Args:
         names: only these, or None for all.
+        more: commands of further workers by name; one of a name that exists takes its place.
         strict: a missing one is an error instead of a line on standard error.
 
     Raises:
         WorkerError: an unknown name; or, if ``strict``, a worker that is missing.
     """
-    unknown = set(names or ()) - {s.name for s in SPECS}
+    further = [Spec(name, tuple(shlex.split(command)), "") for name, command in more.items()]
+    specs = [spec for spec in SPECS if spec.name not in more] + further
+    unknown = set(names or ()) - {s.name for s in specs}
     if unknown:
-        raise WorkerError(f"no worker is called {', '.join(sorted(unknown))}; there are {[s.name for s in SPECS]}")
+        known = ", ".join(s.name for s in specs)
+        raise WorkerError(f"no worker is called {', '.join(sorted(unknown))}; there are {known}")
     found = []
-    for spec in SPECS:
+    for spec in specs:
         if names is not None and spec.name not in names:
             continue
         reason = spec.missing()
@@ -113,7 +126,10 @@ def capabilities(spec: Spec) -> dict[str, Any]:
         WorkerError: it does not start or says something else.
     """
     command = [*spec.command, "--capabilities"]
-    done = subprocess.run(command, cwd=ROOT, env=_environment(spec), capture_output=True, text=True, timeout=120)
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=_environment(spec), capture_output=True, text=True, timeout=120)
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        raise WorkerError(f"worker {spec.name} does not start: {problem}") from None
     try:
         said = json.loads(done.stdout)
         out = {"zstd": bool(said["zstd"]), "adaptive": bool(said["adaptive"])}
@@ -124,18 +140,14 @@ def capabilities(spec: Spec) -> dict[str, Any]:
 
 
 def _version(spec: Spec) -> str:
-    if not spec.version:
-        numba = ""
-        if spec.environment.get("PLADA_ACCEL") == "numba":
-            import numba as module
-
-            numba = f", numba {module.__version__}"
+    """Compiler or interpreter, and a digest of the program."""
+    if spec.program is None:
+        numba = f", numba {metadata.version('numba')}" if spec.environment.get("PLADA_ACCEL") == "numba" else ""
         return f"Python {platform.python_version()}{numba}"
-    program = hashlib.sha256(spec.program.read_bytes()).hexdigest()[:16]
-    try:
+    said: list[str] = []
+    if spec.version and shutil.which(spec.version[0]):
         said = subprocess.run(spec.version, capture_output=True, text=True, timeout=60).stdout.splitlines()
-    except OSError:
-        said = []
+    program = hashlib.sha256(spec.program.read_bytes()).hexdigest()[:16]
     return f"{said[0] if said else 'compiler unknown'}, program {program}"
 
 
@@ -145,7 +157,7 @@ class Worker:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._lock = threading.Lock()  # a round may be on its way while a finding is made smaller
-        self.log = tempfile.TemporaryFile()  # what it writes to standard error
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # standard error of the worker
         self._start()
 
     def _start(self) -> None:
