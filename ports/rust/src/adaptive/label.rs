@@ -12,7 +12,7 @@ const WEIGHT: i32 = 18_000;
 
 /// Elements of `u16` and words of scratch that both codecs take for so many classes.
 pub(crate) const fn memory(classes: u32) -> (usize, usize) {
-    (HASHED + SITUATIONS + NEXT + 2 * classes as usize, 2 * classes as usize)
+    (HASHED + SITUATIONS + NEXT + 2 * classes as usize, 3 * classes as usize)
 }
 
 /// 7.6.
@@ -45,15 +45,17 @@ pub(crate) fn groups(
     mixed_contexts(Coder::open(stream)?, classes, indices, Some(starts), out, memory, scratch)
 }
 
-/// Two tables with a word for each class.
-fn tables(scratch: &mut [u32], classes: u32) -> Outcome<(&mut [u32], &mut [u32])> {
+/// Three tables with a word for each class.
+fn tables(scratch: &mut [u32], classes: u32) -> Outcome<[&mut [u32]; 3]> {
     let classes = classes as usize;
-    Ok(scratch.get_mut(..2 * classes).ok_or(ErrorCode::InvalidArgument)?.split_at_mut(classes))
+    let (one, rest) = scratch.get_mut(..3 * classes).ok_or(ErrorCode::InvalidArgument)?.split_at_mut(classes);
+    let (two, three) = rest.split_at_mut(classes);
+    Ok([one, two, three])
 }
 
 /// Mode 0.
 fn frequencies(coder: &mut Coder<'_>, classes: u32, out: &mut [u16], scratch: &mut [u32]) -> Outcome<()> {
-    let (ones, both) = tables(scratch, classes)?;
+    let [ones, both, _] = tables(scratch, classes)?;
     ones.fill(0);
     both.fill(0);
     for label in out {
@@ -84,34 +86,68 @@ const fn hash(a: u32, b: u32, c: u32) -> usize {
 }
 
 /// Decaying counts of the labels, and the two that lead.
+///
+/// A walk through all scores at each [`Scores::rescale`] would cost A steps for a few labels: those of the two leaders are
+/// shifted at once, another one when its label comes next.
 struct Scores<'s> {
     of: &'s mut [u32],
+    /// `shifts` when the score was last brought up to date.
+    dates: &'s mut [u32],
+    /// How often scores were to be shifted.
+    shifts: u32,
     first: u32,
     second: u32,
     gain: u32,
 }
 
-impl Scores<'_> {
-    fn get(&self, label: u32) -> u32 {
-        self.of.get(label as usize).copied().unwrap_or(0)
+impl<'s> Scores<'s> {
+    fn new(of: &'s mut [u32], dates: &'s mut [u32]) -> Self {
+        of.fill(0);
+        dates.fill(0);
+        Self { of, dates, shifts: 0, first: 0, second: 1, gain: 256 }
+    }
+
+    /// The score of a label, up to date.
+    fn get(&mut self, label: u32) -> u32 {
+        let place = label as usize;
+        match (self.of.get_mut(place), self.dates.get_mut(place)) {
+            (Some(score), Some(date)) => {
+                *score = match self.shifts - *date {
+                    0 => *score,
+                    1 => *score >> 16,
+                    _ => 0, // scores are below 2^29
+                };
+                *date = self.shifts;
+                *score
+            }
+            _ => 0,
+        }
     }
 
     fn rescale(&mut self) {
         if self.gain > 1 << 24 {
             self.gain >>= 16;
-            self.of.iter_mut().for_each(|score| *score >>= 16);
+            self.shifts += 1;
+            self.get(self.first);
+            self.get(self.second);
         }
     }
 
+    fn begin_stretch(&mut self) {
+        self.gain *= 8;
+        self.rescale();
+    }
+
     fn count(&mut self, label: u32) {
+        let mine = self.get(label) + self.gain;
         if let Some(score) = self.of.get_mut(label as usize) {
-            *score += self.gain;
+            *score = mine;
         }
         if label != self.first {
-            if self.get(label) > self.get(self.first) {
+            if mine > self.get(self.first) {
                 self.second = self.first;
                 self.first = label;
-            } else if label != self.second && self.get(label) > self.get(self.second) {
+            } else if label != self.second && mine > self.get(self.second) {
                 self.second = label;
             }
         }
@@ -168,10 +204,9 @@ fn mixed_contexts(
     let (hashed, memory) = memory.split_at_mut(HASHED);
     let (situations, memory) = memory.split_at_mut(SITUATIONS);
     let (kept, fleeting) = memory.split_at_mut(size);
-    let (stamps, scores) = tables(scratch, classes)?;
+    let [stamps, scores, dates] = tables(scratch, classes)?;
     stamps.fill(u32::MAX);
-    scores.fill(0);
-    let mut scores = Scores { of: scores, first: 0, second: 1, gain: 256 };
+    let mut scores = Scores::new(scores, dates);
     let mut by_depth = [[WEIGHT; 4]; 16];
     let mut question = [WEIGHT; 3];
     let mut stretches = match starts {
@@ -188,8 +223,7 @@ fn mixed_contexts(
         if begins {
             stretch = number as u32;
             w = 0;
-            scores.gain *= 8;
-            scores.rescale();
+            scores.begin_stretch();
         }
         let first = scores.first;
         let share = (scores.get(first) / scores.gain.max(1)).min(15) as usize;
@@ -255,5 +289,66 @@ fn get(states: &[u16], at: usize) -> i16 {
 fn put(states: &mut [u16], at: usize, state: i16) {
     if let Some(to) = states.get_mut(at) {
         *to = state as u16;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page's own way, which walks through all scores.
+    struct Plain {
+        of: Vec<u32>,
+        first: u32,
+        second: u32,
+        gain: u32,
+    }
+
+    impl Plain {
+        fn rescale(&mut self) {
+            if self.gain > 1 << 24 {
+                self.gain >>= 16;
+                self.of.iter_mut().for_each(|score| *score >>= 16);
+            }
+        }
+
+        fn count(&mut self, label: u32) {
+            let at = |label: u32| label as usize;
+            self.of[at(label)] += self.gain;
+            if label != self.first {
+                if self.of[at(label)] > self.of[at(self.first)] {
+                    self.second = self.first;
+                    self.first = label;
+                } else if label != self.second && self.of[at(label)] > self.of[at(self.second)] {
+                    self.second = label;
+                }
+            }
+            self.gain += self.gain >> 4;
+            self.rescale();
+        }
+    }
+
+    #[test]
+    fn late_shifts_change_nothing() {
+        let mut state = 3u64;
+        for classes in [2u32, 3, 40] {
+            let (mut of, mut dates) = (vec![9; 40], vec![9; 40]);
+            let mut scores = Scores::new(&mut of[..classes as usize], &mut dates[..classes as usize]);
+            let mut plain = Plain { of: vec![0; 40], first: 0, second: 1, gain: 256 };
+            for _ in 0..20_000 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let random = (state >> 33) as u32;
+                if random % 7 == 0 {
+                    scores.begin_stretch();
+                    plain.gain *= 8;
+                    plain.rescale();
+                }
+                let label = (random >> 8) % classes.min(1 + (random >> 20) % 40);
+                scores.count(label);
+                plain.count(label);
+                assert_eq!((scores.first, scores.second, scores.gain), (plain.first, plain.second, plain.gain));
+                assert_eq!(scores.get(scores.first), plain.of[plain.first as usize]);
+            }
+        }
     }
 }
