@@ -1,5 +1,6 @@
 # make test   set up .venv and run every check (the one command of CI)
 # make demo   the whole job on real images: teacher, scores, selection, payload, student, report
+# make ports  the C, JavaScript and Rust decoders
 # make lint | fuzz | conformance | bench | vectors | dist | clean
 
 SHELL := /bin/bash
@@ -22,7 +23,7 @@ export OMP_WAIT_POLICY := PASSIVE
 QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HYPOTHESIS_PROFILE=ci
 
 .NOTPARALLEL:
-.PHONY: setup test lint unit codec-checks demo fuzz conformance bench bench-gpu vectors dist clean
+.PHONY: setup test lint unit codec-checks demo ports fuzz conformance bench bench-gpu vectors dist clean
 
 setup: $(STAMP)
 
@@ -64,11 +65,19 @@ demo: $(STAMP)
 fuzz: $(STAMP)
 	@$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS)
 
+# A toolchain that is missing is named and left out; where CI is set it is an error.
+ports:
+	@$(call port,$${CC:-cc},C compiler,$(MAKE) --no-print-directory -C ports/c)
+	@$(call port,npm,npm (with Node.js 20 or newer),cd ports/js && node build.mjs)
+	@$(call port,cargo,cargo,$(MAKE) --no-print-directory -C ports/rust all)
+
+define port
+if command -v $(1) >/dev/null; then $(3); \
+elif [ -n "$$CI" ]; then echo "error: no $(2)"; exit 1; else echo "left out: no $(2)"; fi
+endef
+
 # Every decoder that can be built here on the same files (conformance/README.md).
-conformance: $(STAMP)
-	@if command -v cargo >/dev/null; then $(MAKE) -C ports/rust all; fi
-	@if [ -d ports/c ] && command -v $${CC:-cc} >/dev/null; then $(MAKE) -C ports/c; fi
-	@if [ -d ports/js ] && command -v npm >/dev/null; then npm --prefix ports/js run --silent build:lib; fi
+conformance: $(STAMP) ports
 	@$(QUIET) $(BIN)/python -m conformance --count $(CONFORMANCE_COUNT)
 
 # Hours on a quiet machine, most of it for formats; each command goes on where it was stopped, and can be run alone.

@@ -619,9 +619,10 @@ def labels_mixed(
     """All labels by mixed contexts; returns 0, 1 if a hit is written as a miss, 2 if ``buf`` is full.
 
     ``short``, ``fresh``, ``stamp`` (labels,) hold states of the tree's nodes and the stretch in which the second was
-    written, -1 at first; ``score`` and ``scaled`` (labels,) are zero: how often all scores had been
-    rescaled when this one was written; only the two leaders' are always up to date. ``starts`` (groups,) are the offsets at which stretches of images
-    of one kind begin; if there are none, a long gap begins a new stretch. The last weight set is the question's.
+    written, -1 at first. ``score`` and ``scaled`` (labels,) are zero: a score, and how often all scores had been
+    rescaled when it was written; the two leaders' are always up to date. ``starts`` (groups,) are the offsets at which
+    stretches of images of one kind begin; if there are none, a long gap begins a new stretch. The last weight set is
+    the question's.
     """
     low = io[0]
     span = io[1]
