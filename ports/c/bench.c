@@ -73,6 +73,7 @@ static int run_without_digest(state *s)
 {
     plada_info info;
     int error = plada_read_header(s->data, s->size, &info);
+    s->job.mixer_ready = 0;
     if (!error) error = plada_check(&info, &s->options);
     return error ? error : plada__decode_streams(s->data, &info, &s->job);
 }
@@ -81,6 +82,7 @@ static int run_stream(state *s, unsigned number)
 {
     plada_section section;
     plada__reader in;
+    s->job.mixer_ready = 0;
     if (plada_section_at(&s->info, number, &section)) return PLADA_NO_SECTION;
     in.data = s->data + section.offset, in.size = section.length, in.at = 0;
     return number ? plada__decode_labels(section.type, &in, &s->job)

@@ -197,7 +197,15 @@ PLADA_API void plada_sha256(const uint8_t *data, size_t size, uint8_t digest[32]
 #if defined(__GNUC__) && defined(__OPTIMIZE__) && !defined(PLADA_SMALL)
 #define PLADA__HOT static inline __attribute__((always_inline))
 #define PLADA__COLD static __attribute__((noinline))
+#define PLADA__PREFETCH(p) __builtin_prefetch(p)
+#if defined(__clang__) || __GNUC__ < 8
+#define PLADA__UNROLL
 #else
+#define PLADA__UNROLL _Pragma("GCC unroll 4")
+#endif
+#else
+#define PLADA__UNROLL
+#define PLADA__PREFETCH(p) (void)(p)
 #define PLADA__COLD static
 #define PLADA__HOT static
 #endif
@@ -323,6 +331,7 @@ static int plada__varint(plada__reader *in, uint32_t *value, int missing)
 {
     uint32_t result = 0;
     unsigned n;
+    *value = 0;
     for (n = 0; n < 5; n++) {
         uint32_t byte;
         if (in->at == in->size) return missing;
@@ -636,7 +645,7 @@ static int plada__read_table(plada_info *info, int *unknown)
     *unknown = 0;
     while (in.at < in.size) {
         unsigned type = in.data[in.at++], expected = info->num_sections;
-        uint32_t length = 0;
+        uint32_t length;
         if ((int)type <= previous) return PLADA_SECTION_ORDER;
         previous = (int)type;
         if (type >= 0x40 && type < 0x80) return PLADA_UNKNOWN_CRITICAL_SECTION;
@@ -878,7 +887,7 @@ PLADA__HOT uint32_t plada__block_next(plada__block *block)
 static int plada__block_open(plada__reader *in, uint32_t n, plada__block *block)
 {
     uint64_t left = n, bits = (uint64_t)in->size * 8, end;
-    uint32_t parameter = 0;
+    uint32_t parameter;
     size_t at;
     PLADA__TRY(plada__varint(in, &parameter, PLADA_STREAM_TRUNCATED));
     block->in = *in;
@@ -1422,6 +1431,7 @@ typedef struct plada__job {
     uint32_t *scratch;
     const uint32_t *groups;
     size_t num_groups;
+    int mixer_ready;        /* scratch begins with the tables of 5.7 */
 } plada__job;
 
 /* The bitmap has ceil(N / 8) bytes. */
@@ -1461,7 +1471,7 @@ static int plada__index_golomb(plada__reader *in, const plada__job *job)
 static int plada__index_runs(plada__reader *in, const plada__job *job)
 {
     plada__block skips, lengths;
-    uint32_t runs = 0, run, image = 0, n = 0;
+    uint32_t runs, run, image = 0, n = 0;
     uint64_t skipped = 0, kept = 0;
     PLADA__TRY(plada__varint(in, &runs, PLADA_STREAM_TRUNCATED));
     if (runs < 1 || runs > job->k) return PLADA_PARAMETER;
@@ -1517,7 +1527,7 @@ static void plada__geometric_table(plada__rans_table *table, const uint64_t clas
 
 static int plada__index_rans(plada__reader *in, const plada__job *job)
 {
-    uint32_t N = job->N, k = job->k, m = k > N - k ? N - k : k, P = 0, j, n = 0;
+    uint32_t N = job->N, k = job->k, m = k > N - k ? N - k : k, P, j, n = 0;
     uint32_t *indices = job->indices;
     const uint16_t *decoded = job->labels; /* free until the label stream is decoded; m <= k */
     uint64_t classes[124];
@@ -1615,7 +1625,7 @@ static int plada__label_runs(plada__reader *in, uint32_t n, uint32_t A, plada__s
     plada__huffman code;
     plada__block lengths;
     uint64_t start, at, bits = (uint64_t)in->size * 8, sum = 0;
-    uint32_t runs = 0, run, i = 0, previous = A;
+    uint32_t runs, run, i = 0, previous = A;
     int equal = 0;
     PLADA__TRY(plada__varint(in, &runs, PLADA_STREAM_TRUNCATED));
     if (runs < 1 || runs > n) return PLADA_PARAMETER;
@@ -1888,12 +1898,14 @@ static uint32_t plada__state(const plada__mixer *mixer, uint32_t p, uint32_t lev
     return 16 * plada__stretch(mixer->squash, plada__clamp(p, 64, 65472)) + level;
 }
 
-static void plada__mixer_tables(plada__mixer *mixer, uint32_t *scratch)
+static void plada__mixer_tables(plada__mixer *mixer, plada__job *job)
 {
     static const uint8_t observed[16] = { 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28, 36, 52, 84 };
-    uint32_t *next = scratch, *squash = scratch + 65536, x, level;
+    uint32_t *next = job->scratch, *squash = job->scratch + 65536, x, level;
     mixer->next = next, mixer->squash = squash;
     mixer->slowness = 15;
+    if (job->mixer_ready) return;
+    job->mixer_ready = 1;
     for (x = 0; x < 4096; x++) squash[x] = plada__squash(x);
     for (level = 0; level < 16; level++) {
         uint32_t rate = 65536 * 5 / (5 * (uint32_t)observed[level] + 8), one = 1, zero = 1;
@@ -1918,11 +1930,13 @@ PLADA__HOT void plada__slow_down(plada__mixer *mixer, uint32_t j)
 }
 
 /* A decision with n inputs; the states are updated in place. */
-PLADA__HOT uint32_t plada__mixed(plada__mixer *mixer, unsigned n, int32_t *weights, uint8_t *const *states)
+PLADA__HOT uint32_t plada__mixed(const plada__mixer *mixer, plada__coder *coder, unsigned n, int32_t *weights,
+                                 uint8_t *const *states)
 {
-    uint32_t s[4], p, b;
+    uint32_t s[4], b;
     int32_t x[4], sum = 0, d;
     unsigned i;
+    PLADA__UNROLL
     for (i = 0; i < n; i++) {
         s[i] = plada__get16(states[i]);
         x[i] = (int32_t)(s[i] >> 4) - 2048;
@@ -1930,17 +1944,27 @@ PLADA__HOT uint32_t plada__mixed(plada__mixer *mixer, unsigned n, int32_t *weigh
     }
     sum >>= 16;
     sum = sum < -2047 ? -2047 : sum > 2047 ? 2047 : sum;
-    p = mixer->squash[sum + 2048];
-    b = plada__bit(&mixer->coder, p);
-    d = (int32_t)p - (int32_t)(b << 16);
-    if (d > 2000 || d < -2000) {
-        for (i = 0; i < n; i++) {
-            int32_t w = weights[i] - ((d * x[i]) >> mixer->slowness);
-            weights[i] = w < -262143 ? -262143 : w > 262143 ? 262143 : w;
-        }
+    d = (int32_t)mixer->squash[sum + 2048];
+    b = plada__bit(coder, (uint32_t)d);
+    d -= (int32_t)(b << 16);
+    d = d > 2000 || d < -2000 ? d : 0; /* rather than a branch that cannot be foreseen */
+    PLADA__UNROLL
+    for (i = 0; i < n; i++) {
+        int32_t w = weights[i] - ((d * x[i]) >> mixer->slowness);
+        weights[i] = w < -262143 ? -262143 : w > 262143 ? 262143 : w;
     }
+    PLADA__UNROLL
     for (i = 0; i < n; i++) plada__set16(states[i], mixer->next[s[i]] >> (16 * b));
     return b;
+}
+
+/* The same without the coder's address, so that it can stay in registers. */
+PLADA__HOT uint32_t plada__raw_bits(plada__coder *coder, unsigned width)
+{
+    plada__coder copy = *coder;
+    uint32_t value = plada__raw(&copy, width);
+    *coder = copy;
+    return value;
 }
 
 /* log4() of 5.7 for v below 2^40 */
@@ -1955,6 +1979,13 @@ PLADA__HOT uint32_t plada__at_most(uint32_t x, uint32_t most)
     return x < most ? x : most;
 }
 
+/* floor(total / seen), or 0; mostly a division of 32 bits */
+PLADA__HOT uint32_t plada__mean(uint64_t total, uint32_t seen)
+{
+    if (!seen) return 0;
+    return total >> 32 ? (uint32_t)(total / seen) : (uint32_t)total / seen;
+}
+
 /* ---- index-adaptive, index-adaptive-groups (6.7, 6.8) */
 
 enum { PLADA__NODES = 128, PLADA__INDEX_STATES = 2560 * PLADA__NODES };
@@ -1966,11 +1997,11 @@ typedef struct plada__index_model {
     uint8_t *rows[3];       /* those of the three contexts at hand */
 } plada__index_model;
 
-static void plada__index_model_start(plada__index_model *model, uint32_t *scratch, int32_t weight)
+static void plada__index_model_start(plada__index_model *model, plada__job *job, int32_t weight)
 {
     unsigned i;
-    plada__mixer_tables(&model->mixer, scratch);
-    model->tables = (uint8_t *)(scratch + PLADA__MIXER_WORDS);
+    plada__mixer_tables(&model->mixer, job);
+    model->tables = (uint8_t *)(job->scratch + PLADA__MIXER_WORDS);
     plada__fill16(model->tables, PLADA__INDEX_STATES, PLADA__HALF);
     for (i = 0; i < PLADA__NODES; i++) model->weights[i][0] = model->weights[i][1] = model->weights[i][2] = weight;
 }
@@ -1982,13 +2013,13 @@ static void plada__contexts(plada__index_model *model, uint32_t c0, uint32_t c1,
     model->rows[2] = model->tables + 2 * PLADA__NODES * (size_t)(2048 + c2);
 }
 
-PLADA__HOT uint32_t plada__decide(plada__index_model *model, uint32_t node)
+PLADA__HOT uint32_t plada__decide(plada__index_model *model, plada__coder *coder, uint32_t node)
 {
     uint8_t *states[3];
     states[0] = model->rows[0] + 2 * node;
     states[1] = model->rows[1] + 2 * node;
     states[2] = model->rows[2] + 2 * node;
-    return plada__mixed(&model->mixer, 3, model->weights[node], states);
+    return plada__mixed(&model->mixer, coder, 3, model->weights[node], states);
 }
 
 /* Running means of `last`, in 1/256 */
@@ -2052,23 +2083,24 @@ static int plada__index_mixed(plada__index_model *model, const plada__job *job)
     uint32_t N = job->N, j, image = 0, top = plada__log2(N), seen = 0; /* image: the first that is not yet passed */
     uint64_t total = 0;
     plada__means means;
+    plada__coder coder = model->mixer.coder;
     plada__first_states(model);
     plada__means_start(&means, plada__at_most(63, plada__log4(N / job->k)));
     for (j = 0; j < job->k; j++) {
-        uint32_t b = (uint32_t)means.middle >> 8, t, v, mean = seen ? (uint32_t)(total / seen) : 0;
+        uint32_t b = (uint32_t)means.middle >> 8, t, v, mean = plada__mean(total, seen);
         plada__slow_down(&model->mixer, j);
         plada__contexts(model, b * 16 + (means.last >> 2), ((uint32_t)means.slow >> 8) * 16 + ((uint32_t)means.fast >> 10),
                         seen ? 8 * plada__at_most(63, plada__log4(mean)) + plada__at_most(5, plada__log2(seen + 1)) : 8 * b + 7);
         t = plada__at_most((b + 2) >> 2, top - 1);
-        if (plada__decide(model, 3 * t)) {
-            for (t++; t < top && plada__decide(model, 3 * t + 1); t++) continue;
+        if (plada__decide(model, &coder, 3 * t)) {
+            for (t++; t < top && plada__decide(model, &coder, 3 * t + 1); t++) continue;
         } else {
-            while (t > 0 && !plada__decide(model, 3 * t - 1)) t--;
+            while (t > 0 && !plada__decide(model, &coder, 3 * t - 1)) t--;
         }
         v = 1;
         if (t) {
-            v = (2 + plada__decide(model, 96 + t)) << (t - 1);
-            v |= plada__raw(&model->mixer.coder, t - 1);
+            v = (2 + plada__decide(model, &coder, 96 + t)) << (t - 1);
+            if (t > 1) v |= plada__raw_bits(&coder, t - 1);
         }
         if (v > N - image) return PLADA_INDEX_RANGE;
         image += v;
@@ -2083,15 +2115,16 @@ static int plada__index_mixed(plada__index_model *model, const plada__job *job)
             if (seen > 64) seen >>= 1, total >>= 1;
         }
     }
+    model->mixer.coder = coder;
     return PLADA_OK;
 }
 
-static int plada__index_adaptive(plada__reader *in, const plada__job *job)
+static int plada__index_adaptive(plada__reader *in, plada__job *job)
 {
     plada__index_model model;
     PLADA__TRY(plada__coder_begin(in, &model.mixer.coder));
     if (plada__bit(&model.mixer.coder, 32768)) {
-        plada__index_model_start(&model, job->scratch, 7000);
+        plada__index_model_start(&model, job, 7000);
         PLADA__TRY(plada__index_mixed(&model, job));
     } else {
         PLADA__TRY(plada__positions(&model.mixer.coder, 0, job->N, job->k, job->indices));
@@ -2104,7 +2137,7 @@ static uint32_t plada__expected(uint32_t q, uint32_t m)
     return q + 24 < m ? 0 : plada__at_most(q + 24 - m, 63);
 }
 
-static int plada__index_groups(plada__reader *in, const plada__job *job)
+static int plada__index_groups(plada__reader *in, plada__job *job)
 {
     plada__index_model model;
     plada__means means;
@@ -2112,7 +2145,7 @@ static int plada__index_groups(plada__reader *in, const plada__job *job)
     uint32_t *indices = job->indices;
     size_t g;
     PLADA__TRY(plada__coder_begin(in, &model.mixer.coder));
-    plada__index_model_start(&model, job->scratch, 16000);
+    plada__index_model_start(&model, job, 16000);
     for (c = 0; c < 2560; c++) { /* node 0: is there any image? */
         uint32_t e = c < 2048 ? (c & 1023) >> 4 : 4 * (c & 15) + 2, m = (4 + (e & 3)) << (e >> 2);
         plada__set16(model.tables + 2 * PLADA__NODES * (size_t)c,
@@ -2133,10 +2166,10 @@ static int plada__index_groups(plada__reader *in, const plada__job *job)
                             plada__expected(q, (uint32_t)means.slow >> 8) * 16
                                 + (plada__expected(q, (uint32_t)means.fast >> 8) >> 2),
                             (q >> 2) * 16 + (plada__expected(q, means.last) >> 2));
-            while (t < most && plada__decide(&model, t)) t++;
+            while (t < most && plada__decide(&model, &model.mixer.coder, t)) t++;
             node = 32 + 3 * t;
             for (i = 0; i < 2 && i < t; i++) {
-                uint32_t b = plada__decide(&model, node);
+                uint32_t b = plada__decide(&model, &model.mixer.coder, node);
                 value = 2 * value + b;
                 node += 1 + b;
             }
@@ -2202,11 +2235,11 @@ static void plada__rescale(plada__label_model *model)
     for (i = 0; i < model->A; i++) model->scores[i] >>= 16;
 }
 
-static void plada__label_model_start(plada__label_model *model, const plada__job *job)
+static void plada__label_model_start(plada__label_model *model, plada__job *job)
 {
     uint32_t A = job->K, words = (A + 1) / 2, *scratch = job->scratch;
     unsigned i;
-    plada__mixer_tables(&model->mixer, scratch);
+    plada__mixer_tables(&model->mixer, job);
     scratch += PLADA__MIXER_WORDS;
     model->hashed = (uint8_t *)scratch;
     model->places = (uint8_t *)(scratch += PLADA__HASHED / 2);
@@ -2223,13 +2256,14 @@ static void plada__label_model_start(plada__label_model *model, const plada__job
     model->gain = 256;
 }
 
-static int plada__label_mixed(plada__label_model *model, const plada__job *job, int groups)
+static int plada__label_mixed(plada__label_model *model, plada__job *job, int groups)
 {
     uint32_t A = job->K, first = 0, second = 1, p1 = 0, p2 = 0, p3 = 0, j, stretch = 0, inside = 0, seen = 0, before = 0;
     uint32_t *scores;
     uint64_t total = 0;
     uint8_t near_by[2], *states[4]; /* near_by: W */
     size_t group = 0;
+    plada__coder coder = model->mixer.coder;
     plada__label_model_start(model, job);
     scores = model->scores;
     plada__set16(near_by, PLADA__HALF);
@@ -2240,7 +2274,7 @@ static int plada__label_mixed(plada__label_model *model, const plada__job *job, 
         plada__slow_down(&model->mixer, j);
         if (groups) {
             while (group + 1 < job->num_groups && job->groups[group + 1] <= image) group++, fresh = 1;
-        } else if (seen > 2 && v > 3 * (total / seen) + 32) {
+        } else if (seen > 2 && v > 3 * (uint64_t)plada__mean(total, seen) + 32) {
             fresh = 1;
             seen = 0;
             total = 0;
@@ -2265,20 +2299,22 @@ static int plada__label_mixed(plada__label_model *model, const plada__job *job, 
         states[1] = model->places + 2 * ((same * 16 + share) * 12 + gap);
         states[2] = near_by;
         label = first;
-        if (!plada__mixed(&model->mixer, 3, model->question, states)) {
+        if (!plada__mixed(&model->mixer, &coder, 3, model->question, states)) {
             uint32_t b = plada__hash(first, second, 3), c = plada__hash(first, 0, 4), node = 1;
             unsigned depth = 0;
             for (; node < A; depth++) {
                 uint32_t bit;
                 states[0] = plada__hashed_state(model, b + node);
                 states[1] = plada__hashed_state(model, c + node);
+                PLADA__PREFETCH(plada__hashed_state(model, b + 2 * node));
+                PLADA__PREFETCH(plada__hashed_state(model, c + 2 * node));
                 states[2] = model->stay + 2 * node;
                 states[3] = model->local + 2 * node;
                 if (model->stamps[node] != stretch) {
                     model->stamps[node] = stretch;
                     plada__set16(states[3], PLADA__HALF);
                 }
-                bit = plada__mixed(&model->mixer, 4, model->weights[depth], states);
+                bit = plada__mixed(&model->mixer, &coder, 4, model->weights[depth], states);
                 if ((plada__get16(states[2]) & 15) == 8) plada__set16(states[2], plada__get16(states[2]) - 1);
                 node = 2 * node + bit;
             }
@@ -2295,10 +2331,11 @@ static int plada__label_mixed(plada__label_model *model, const plada__job *job, 
         plada__rescale(model);
         p3 = p2, p2 = p1, p1 = label;
     }
+    model->mixer.coder = coder;
     return PLADA_OK;
 }
 
-static int plada__label_adaptive(plada__reader *in, const plada__job *job, int groups)
+static int plada__label_adaptive(plada__reader *in, plada__job *job, int groups)
 {
     plada__label_model model;
     plada__coder *coder = &model.mixer.coder;
@@ -2351,7 +2388,6 @@ static int plada__check_text(const uint8_t *p, size_t n)
 /* A varint length within the bounds, and as many bytes. */
 static int plada__string(plada__reader *in, uint32_t least, uint32_t most, const uint8_t **text, uint32_t *length)
 {
-    *length = 0;
     PLADA__TRY(plada__varint(in, length, PLADA_SECTION_CONTENT));
     if (*length < least || *length > most || *length > plada__left(in)) return PLADA_SECTION_CONTENT;
     *text = in->data + in->at;
@@ -2373,7 +2409,7 @@ static int plada__check_names(plada__reader *in, uint32_t K)
 static int plada__check_metadata(plada__reader *in)
 {
     const uint8_t *key, *value, *previous = 0;
-    uint32_t count = 0, length, previous_length = 0, i;
+    uint32_t count, length, previous_length = 0, i;
     if (in->size > 65536) return PLADA_SECTION_CONTENT;
     PLADA__TRY(plada__varint(in, &count, PLADA_SECTION_CONTENT));
     if (count < 1 || count > 256) return PLADA_SECTION_CONTENT;
@@ -2454,7 +2490,7 @@ PLADA_API int plada_metadata(const uint8_t *data, size_t size, const plada_info 
                              const uint8_t **key, uint32_t *key_length, const uint8_t **value, uint32_t *value_length)
 {
     plada__reader in;
-    uint32_t count = 0;
+    uint32_t count;
     PLADA__TRY(plada__body(data, size, info, PLADA_METADATA, &in));
     PLADA__TRY(plada__varint(&in, &count, PLADA_SECTION_CONTENT));
     if (number >= count) return PLADA_NO_SECTION;
@@ -2488,7 +2524,7 @@ PLADA_API int plada_soft_labels(const uint8_t *data, size_t size, const plada_in
 
 /* ---- The whole (section 9) ------------------------------------------------------------------------------------- */
 
-static int plada__decode_indices(unsigned codec, plada__reader *in, const plada__job *job)
+static int plada__decode_indices(unsigned codec, plada__reader *in, plada__job *job)
 {
     uint32_t j;
     if (job->k == 0 || job->k == job->N) {
@@ -2512,7 +2548,7 @@ static int plada__decode_indices(unsigned codec, plada__reader *in, const plada_
     }
 }
 
-static int plada__decode_labels(unsigned codec, plada__reader *in, const plada__job *job)
+static int plada__decode_labels(unsigned codec, plada__reader *in, plada__job *job)
 {
     plada__sink sink;
     if (job->k == 0 || job->K == 1) {
@@ -2527,7 +2563,7 @@ static int plada__decode_labels(unsigned codec, plada__reader *in, const plada__
 }
 
 /* Steps 11 and 12 */
-static int plada__decode_streams(const uint8_t *data, const plada_info *info, const plada__job *job)
+static int plada__decode_streams(const uint8_t *data, const plada_info *info, plada__job *job)
 {
     plada_section section;
     plada__reader in;
@@ -2568,6 +2604,7 @@ PLADA_API int plada_decode(const uint8_t *data, size_t size, const plada_options
     job.N = info.pool_size, job.k = info.count, job.K = info.num_classes;
     job.indices = memory->indices, job.labels = memory->labels, job.scratch = memory->scratch;
     job.groups = options->groups, job.num_groups = options->num_groups;
+    job.mixer_ready = 0;
     PLADA__TRY(plada__decode_streams(data, &info, &job)); /* 11, 12 */
     plada_content_digest(job.N, job.k, job.K, job.indices, job.labels, digest); /* 13 */
     if (memcmp(digest, info.content_digest, 8) != 0) return PLADA_CONTENT_DIGEST;

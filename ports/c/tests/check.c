@@ -139,6 +139,7 @@ static void cut_streams(const char *path, const uint8_t *data, const plada_info 
     size_t words = plada_scratch_words(info), n;
     job.N = info->pool_size, job.k = info->count, job.K = info->num_classes;
     job.groups = options->groups, job.num_groups = options->num_groups;
+    job.mixer_ready = 0;
     job.indices = (uint32_t *)allocate(4 * (size_t)job.k);
     job.labels = (uint16_t *)allocate(2 * (size_t)job.k);
     job.scratch = (uint32_t *)allocate(4 * words);
