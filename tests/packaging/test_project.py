@@ -101,7 +101,7 @@ def test_ci_calls_the_readme_command():
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("target", ["test", "demo", "lint", "fuzz", "bench", "vectors", "dist", "clean"])
+@pytest.mark.parametrize("target", ["test", "demo", "lint", "fuzz", "conformance", "bench", "vectors", "dist", "clean"])
 def test_makefile_targets_parse(target):
     done = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True
