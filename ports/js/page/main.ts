@@ -102,7 +102,8 @@ async function openManifestFile(file: File): Promise<void> {
     const opened = await openManifest(blobSource(file));
     const known = await opened.groups();
     manifest = opened;
-    groups = known?.starts ?? groups;
+    groups = known?.starts ?? null;
+    byId<HTMLInputElement>("groups").value = "";
     poolSize.value = String(opened.poolSize);
     fingerprint.value = opened.fingerprint;
     const named = opened.name === "" ? "the manifest" : `“${opened.name}”`;
@@ -141,17 +142,28 @@ async function openAny(file: File): Promise<void> {
   } else await openFile(file, file.name);
 }
 
+function forget(): void {
+  manifest = null;
+  groups = null;
+  for (const id of ["pool-size", "fingerprint", "manifest", "groups"]) byId<HTMLInputElement>(id).value = "";
+  expectMessage.textContent = "Any pool is accepted.";
+  render();
+}
+
 function onChosen(id: string, open: (file: File) => Promise<void>): void {
   const input = byId<HTMLInputElement>(id);
   input.addEventListener("change", () => {
     const file = input.files?.[0];
     if (file !== undefined) void open(file);
   });
+  // The same file may be chosen again after it has changed on disk.
+  input.addEventListener("click", () => (input.value = ""));
 }
 
 onChosen("file", openAny);
 onChosen("manifest", openManifestFile);
 onChosen("groups", openGroups);
+byId("forget").addEventListener("click", forget);
 poolSize.addEventListener("change", render);
 fingerprint.addEventListener("change", render);
 byId("url-form").addEventListener("submit", (event) => {
