@@ -242,9 +242,7 @@ def test_teach_refuses_unusable_targets(
     assert not (tmp_path / "teacher").exists()
 
 
-def test_teach_with_a_recipe_of_ones_own(
-    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_teach_with_a_recipe_of_ones_own(backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Flags reach the loop, early stopping looks at the validation split, and evaluate knows which one that was."""
     target = image_folder(tmp_path / "target", {"a": 10, "b": 10})  # noise: validation soon stops getting better
     (target / "train" / "a" / "broken.png").write_bytes(b"no image")

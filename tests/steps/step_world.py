@@ -111,9 +111,7 @@ def _write_target(path: Path) -> None:
     )
 
 
-def run_child(
-    arguments: list[str], *, kill_at: int | None = None, limit: int | None = None
-) -> tuple[int, list[str]]:
+def run_child(arguments: list[str], *, kill_at: int | None = None, limit: int | None = None) -> tuple[int, list[str]]:
     """Run ``plada`` in a forked child; its exit code, or minus the signal that ended it, and its lines on stderr.
 
     Args:
