@@ -24,7 +24,8 @@ from typing import IO, Any
 from conformance.protocol import ANSWER, DIED, HANGS, Answer, answer_of
 
 ROOT = Path(__file__).resolve().parents[1]
-HANG = 120.0  # seconds without any answer; numba may have to compile first
+HANG = 60.0  # seconds without any answer
+FIRST = 600.0  # seconds until a process gives its first one: numba may have to compile
 _PYTHON = (sys.executable, "-m", "conformance.worker_python")
 
 
@@ -161,6 +162,7 @@ class Worker:
         self._start()
 
     def _start(self) -> None:
+        self._answered = False
         self.process = subprocess.Popen(
             self.spec.command, cwd=ROOT, env=_environment(self.spec), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.log, bufsize=0,
@@ -208,8 +210,9 @@ class Worker:
                 if not part:
                     return bytes(found), DIED
                 found += part
+                self._answered = True
                 last = time.monotonic()
-            elif time.monotonic() - last > HANG:
+            elif time.monotonic() - last > (HANG if self._answered else FIRST):
                 return bytes(found), HANGS
         return bytes(found), 0
 

@@ -25,8 +25,11 @@ fn survival(mut n: u64, mut k: u64, t: u32) -> u64 {
 /// streams.
 pub(crate) fn gap(coder: &mut Coder<'_>, n: u32, k: u32) -> u64 {
     let (mut n, k) = (u64::from(n), u64::from(k));
+    if k <= 1 {
+        return one_of(coder, n);
+    }
     let mut value = 0;
-    while k > 1 {
+    while n > k {
         let width = 63 - ((n - (n >> 2)) / k).max(1).leading_zeros();
         let half = (1u64 << width) >> 1;
         let first = width.saturating_sub(6);
@@ -39,16 +42,17 @@ pub(crate) fn gap(coder: &mut Coder<'_>, n: u32, k: u32) -> u64 {
         }
         value += 1 << width;
         n -= 1 << width;
-        if n <= k {
-            return value;
-        }
     }
-    // one image left: all places are alike
+    value
+}
+
+/// The place of a single image among `n` that are all alike.
+fn one_of(coder: &mut Coder<'_>, n: u64) -> u64 {
     let mut s = 0;
     while (n - 1) >> s > 65_535 {
         s += 1;
     }
-    value + (u64::from(coder.number(((n - 1) >> s) as u32 + 1)) << s) + u64::from(coder.raw(s))
+    (u64::from(coder.number(((n - 1) >> s) as u32 + 1)) << s) + u64::from(coder.raw(s))
 }
 
 /// The gap where it is below 2^`width`.
