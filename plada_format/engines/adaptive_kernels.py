@@ -474,7 +474,7 @@ def index_groups(
             s0 = (expected(q, middle >> 8) * 16 + (expected(q, last) >> 2)) * NODES
             s1 = SLOTS_SLOW + (expected(q, slow >> 8) * 16 + (expected(q, fast >> 8) >> 2)) * NODES
             s2 = SLOTS_SINCE + ((q >> 2) * 16 + (expected(q, last) >> 2)) * NODES
-            top = log4(quarter, size + 1) >> 2
+            top = min(31, log4(quarter, size + 1) >> 2)  # count + 1 is below 2^32; nodes end at 127
             v = count + 1
             e = log4(quarter, v) >> 2
             t = 0
