@@ -171,11 +171,9 @@ export function indexAdaptiveGroups(s: Stream, N: number, k: number, groups: Uin
       const c0 = (expected(q, middle >> 8) * 16 + near) * NODES;
       const c1 = T1 + (expected(q, slow >> 8) * 16 + (expected(q, fast >> 8) >> 2)) * NODES;
       const c2 = T2 + ((q >> 2) * 16 + near) * NODES;
-      const most = n < 0xffffffff ? 31 - Math.clz32(n + 1) : 32;
+      const most = n < 0xffffffff ? 31 - Math.clz32(n + 1) : 31;
       let t = 0;
       while (t < most && m.mixed3(3 * t, c0 + t, c1 + t, c2 + t) === 1) t++;
-      // 32 needs a group of 2^32 - 1 images with all of them kept, which is not coded.
-      if (t === 32) fail(s, `group ${g} has more kept images than there are`);
       let value = 1;
       let node = GROUP_NODE + 3 * t;
       for (let i = Math.min(t, 2); i > 0; i--) {

@@ -236,14 +236,10 @@ pub(crate) fn groups(stream: &[u8], pool_size: u32, starts: &[u32], out: &mut [u
 /// How many images of a group are kept.
 fn read_count(mixer: &mut Mixer<'_, '_>, contexts: &mut Contexts<'_>, size: u32) -> Outcome<u64> {
     let mut decide = |node: u32| contexts.decide(mixer, node, 15);
-    let top = log2(u64::from(size) + 1);
+    let top = log2(u64::from(size) + 1).min(31);
     let mut t = 0;
     while t < top && decide(t) == 1 {
         t += 1;
-    }
-    if t >= 32 {
-        // only where a group has 2^32 - 1 images, and then 2^32 - 1 or more are kept: too many, as not all are
-        return Err(ErrorCode::IndexRange);
     }
     let mut value = 1u64;
     let mut node = 32 + 3 * t;
