@@ -2274,7 +2274,7 @@ static int plada__label_mixed(plada__label_model *model, plada__job *job, int gr
         plada__slow_down(&model->mixer, j);
         if (groups) {
             while (group + 1 < job->num_groups && job->groups[group + 1] <= image) group++, fresh = 1;
-        } else if (seen > 2 && v > 3 * (uint64_t)plada__mean(total, seen) + 32) {
+        } else if (seen > 2 && v > 32 && v - 32 > 3 * (uint64_t)plada__mean(total, seen)) {
             fresh = 1;
             seen = 0;
             total = 0;
@@ -2292,7 +2292,7 @@ static int plada__label_mixed(plada__label_model *model, plada__job *job, int gr
         }
         inside++;
         gap = plada__at_most(11, plada__log2(groups ? inside : v));
-        share = plada__at_most(15, scores[first] / model->gain);
+        share = scores[first] >= 15 * model->gain ? 15 : scores[first] / model->gain; /* gain is below 2^28 */
         same = 4u * (p1 == first) + 2u * (p2 == first) + (p3 == first);
 
         states[0] = plada__hashed_state(model, plada__hash(first, p1, p2 == first));
