@@ -58,3 +58,8 @@ pub use options::Decompress;
 pub use options::{Limits, Options};
 pub use payload::{Memory, Payload, Work};
 pub use sections::{ClassNames, Metadata};
+
+/// The example of README.md, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
