@@ -1,0 +1,116 @@
+"""Bytes of plada's streams and of every other format's on the same selections.
+
+    python -m benchmarks.size                            # measure what is missing, then print the table
+    python -m benchmarks.size --only plada --restart     # after a change of a codec: minutes
+    python -m benchmarks.size --only peers               # hours; can be stopped and started again
+    python -m benchmarks.size --summary                  # the table of README.md, from the stored results
+    python -m benchmarks.size --losses                   # selections on which another format's streams are smaller
+    python -m benchmarks.size --figures --plot
+
+Selections: uniform ones, the acceptance set (``python -m benchmarks.selections`` writes it), and those of real
+experiments, which are stored in ``benchmarks/size/real``. Results: ``peers.csv``, ``plada.csv``, ``bounds.csv`` and
+pictures under ``benchmarks/size/results``. What is encoded is decoded and compared; a wrong result stops the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmarks import ours
+from benchmarks.report import print_table, write_machine
+from benchmarks.selections import Selection
+
+from . import bounds, own, summary, theirs
+from .sets import Member, members
+from .sheet import RESULTS, Sheet
+
+Measure = Callable[[Member, Selection, Mapping[str, int]], dict[str, int]]
+
+
+def _peers(member: Member, s: Selection, known: Mapping[str, int]) -> dict[str, int]:
+    return {} if set(theirs.columns(s)) <= set(known) else theirs.measure(s, known)
+
+
+def _plada(member: Member, s: Selection, known: Mapping[str, int]) -> dict[str, int]:
+    return {} if known else own.measure(s, member.groups())
+
+
+def _bounds(member: Member, s: Selection, known: Mapping[str, int]) -> dict[str, int]:
+    return {} if known else bounds.measure(s, member.groups())
+
+
+SHEETS: dict[str, tuple[tuple[str, Measure], ...]] = {
+    "plada": (("plada", _plada), ("bounds", _bounds)),
+    "peers": (("peers", _peers),),
+}
+
+
+def run(parts: Sequence[str], kinds: Sequence[str], *, restart: bool = False, seconds: float = math.inf) -> int:
+    """Measure what is missing of the given parts and kinds of selections; returns how many selections are left."""
+    jobs = [job for part in parts for job in SHEETS[part]]
+    sheets = {name: Sheet(RESULTS / f"{name}.csv", restart=restart) for name, _ in jobs}
+    if "plada" in parts:
+        next(ours.backends())  # compile now, not within the first selection
+    began, left = time.monotonic(), 0
+    for member in members():
+        if member.kind not in kinds:
+            continue
+        if time.monotonic() - began > seconds:
+            left += 1
+            continue
+        s, started, new = member.make(), time.monotonic(), 0
+        for name, measure in jobs:
+            cells = measure(member, s, sheets[name].known(member.name))
+            new += len(cells)
+            if cells:
+                facts = {"pool_size": s.pool_size, "count": len(s.indices), "classes": s.num_classes}
+                sheets[name].put(member.name, facts | cells)
+        if new:
+            print(f"{member.name}: {new} sizes, {time.monotonic() - started:.1f} s", flush=True)
+    write_machine(RESULTS)
+    if "peers" in parts:
+        theirs.write_archive(RESULTS / "archive.json")
+    print(f"{left} selections not looked at" if left else "all selections measured")
+    return left
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``python -m benchmarks.size``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.size", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=tuple(SHEETS), help="measure only these; nothing is printed afterwards")
+    parser.add_argument("--kind", nargs="+", choices=summary.KINDS, default=list(summary.KINDS), help="of selections")
+    parser.add_argument("--restart", action="store_true", help="forget the sizes of earlier runs")
+    parser.add_argument("--seconds", type=float, default=math.inf, metavar="S", help="start none after S seconds")
+    parser.add_argument("--summary", action="store_true", help="print the table, measure nothing")
+    parser.add_argument("--losses", action="store_true", help="print where another format is smaller, measure nothing")
+    parser.add_argument("--figures", action="store_true", help="print the figures asked and reached, measure nothing")
+    parser.add_argument("--plot", action="store_true", help="draw the stored results, measure nothing")
+    a = parser.parse_args(argv)
+    shown = a.summary or a.losses or a.figures or a.plot
+    if not shown:
+        parts = [a.only] if a.only else list(SHEETS)
+        run(parts, a.kind, restart=a.restart, seconds=a.seconds)
+    lines = summary.load()
+    if a.summary or not (shown or a.only):
+        for title, rows in summary.tables(lines):
+            print(f"\n{title}\n")
+            print_table(rows)
+    if a.losses or not (shown or a.only):
+        print("\n" + "\n".join(summary.losses(lines)))
+    if a.figures:
+        print_table(summary.figures(lines))
+    if a.plot:
+        from .plots import draw
+
+        draw(lines)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

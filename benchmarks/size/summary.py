@@ -1,0 +1,222 @@
+"""The table of sizes, the list of lost comparisons and the figures, from the stored results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from benchmarks.paper_layouts import log2_choose
+
+from .sets import Member, members
+from .sheet import RESULTS, Sheet
+from .totals import (
+    ARCHIVE,
+    BARE_ARCHIVE,
+    FORMATS,
+    GENERAL,
+    OURS,
+    OURS_GROUPS,
+    PAPER_NAME,
+    ROARING,
+    Bytes,
+    competitors,
+    own,
+)
+
+KINDS = ("uniform", "acceptance", "real")
+BOUND, BOUND_GROUPS = "bound: log2 C(N, k), labels order 0", "bound: the same by group, with counts"
+#: Columns of the table in README.md: (heading, kind, part).
+README = (
+    ("uniform 1 %", "uniform", "1.0 %"),
+    ("simulated 0.1 %", "acceptance", "0.1 %"),
+    ("simulated 1 %", "acceptance", "1.0 %"),
+    ("simulated 10 %", "acceptance", "10.0 %"),
+    ("simulated, 1,000 images", "acceptance", "k = 1,000"),
+    ("real, folder order", "real", "folder order"),
+    ("real, clustered order", "real", "clustered order"),
+    ("real, shuffled", "real", "shuffled order"),
+)
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Everything that is stored for one selection: of the others, of ours, and the bounds by column."""
+
+    member: Member
+    pool_size: int
+    count: int
+    theirs: dict[str, Bytes]
+    ours: dict[str, Bytes]
+    bound: dict[str, int]
+
+    @property
+    def bounds(self) -> dict[str, int]:
+        """Bytes that the bounds allow for both streams."""
+        label = self.bound["bound.label.order0"]
+        found = {BOUND: self.bound["bound.index.uniform"] + label}
+        if "bound.index.groups" in self.bound:
+            found[BOUND_GROUPS] = self.bound["bound.index.groups"] + self.bound["bound.index.counts"] + label
+        return found
+
+
+def archive_bytes() -> int:
+    """Bytes of a zpaq archive of an empty file, as stored."""
+    path = RESULTS / "archive.json"
+    return int(json.loads(path.read_text())["empty_zpaq_archive"]) if path.exists() else 0
+
+
+def load() -> list[Line]:
+    """The selections that every sheet has."""
+    peers, plada, limits = (Sheet(RESULTS / f"{name}.csv") for name in ("peers", "plada", "bounds"))
+    archive, lines = archive_bytes(), []
+    for member in members():
+        theirs, ours, bound = (sheet.known(member.name) for sheet in (peers, plada, limits))
+        if theirs and ours and bound:
+            lines.append(Line(member, theirs["pool_size"], theirs["count"], competitors(theirs, archive), own(ours), bound))
+    return lines
+
+
+def ratios(lines: Sequence[Line], title: str) -> list[float]:
+    """Bytes of a format or bound over the paper's best layout, for each selection; empty if one has no such size."""
+    found = []
+    for line in lines:
+        sizes = line.bounds | {name: size.both for name, size in (line.theirs | line.ours).items()}
+        if title not in sizes:
+            return []
+        found.append(sizes[title] / line.theirs[PAPER_NAME].both)
+    return found
+
+
+def table(lines: Sequence[Line], columns: Sequence[tuple[str, Sequence[Line]]]) -> list[Row]:
+    """Mean ratios: one row per format, one column per list of selections, then their number and mean bytes."""
+    rows: list[Row] = []
+    for title in (*FORMATS, OURS, OURS_GROUPS, BOUND, BOUND_GROUPS):
+        cells = {head: ratios(part, title) for head, part in columns}
+        rows.append({"format": title} | {head: f"{mean(cell):.3f}" if cell else "" for head, cell in cells.items()})
+    rows.append({"format": "selections"} | {head: len(part) for head, part in columns})
+    paper = {head: mean(line.theirs[PAPER_NAME].both for line in part) for head, part in columns}
+    rows.append({"format": "paper's layout, mean bytes"} | {head: f"{value:,.0f}" for head, value in paper.items()})
+    return rows
+
+
+def of(lines: Sequence[Line], kind: str, part: str) -> list[Line]:
+    """The selections of a kind and part."""
+    return [line for line in lines if (line.member.kind, line.member.part) == (kind, part)]
+
+
+def tables(lines: Sequence[Line]) -> Iterator[tuple[str, list[Row]]]:
+    """The table of README.md, one with all parts of every kind, and one of the real selections by size."""
+    chosen = [(head, of(lines, kind, part)) for head, kind, part in README]
+    yield "README: bytes of both streams over the paper's best layout, means", _filled(lines, chosen)
+    for kind in KINDS:
+        parts = dict.fromkeys(line.member.part for line in lines if line.member.kind == kind)
+        yield f"{kind}, all", _filled(lines, [(part, of(lines, kind, part)) for part in parts])
+    real = [line for line in lines if line.member.kind == "real"]
+    edges = ((0, 150), (150, 350), (350, 1000), (1000, 3000), (3000, 10_000))
+    by_size = [(f"{low}-{high}", [x for x in real if low <= x.count < high]) for low, high in edges]
+    yield "real, by number of images", _filled(lines, by_size)
+
+
+def _filled(lines: Sequence[Line], columns: Sequence[tuple[str, list[Line]]]) -> list[Row]:
+    return table(lines, [(head, part) for head, part in columns if part])
+
+
+STREAMS: dict[str, Callable[[Bytes], int | None]] = {
+    "both streams": lambda size: size.both,
+    "index stream": lambda size: size.index,
+    "label stream": lambda size: size.label,
+}
+
+
+def lost(line: Line, stream: str, ours: str = OURS) -> dict[str, int]:
+    """The formats that are smaller than ours on a selection, with their bytes."""
+    pick = STREAMS[stream]
+    mine = pick(line.ours[ours])
+    sizes = {title: pick(size) for title, size in line.theirs.items()}
+    return {title: size for title, size in sizes.items() if size is not None and mine is not None and size < mine}
+
+
+def losses(lines: Sequence[Line]) -> list[str]:
+    """Selections on which another format's pair of streams, or one of its streams, is smaller than ours."""
+    out = []
+    for stream, pick in STREAMS.items():
+        found = [(line, sizes) for line in lines if (sizes := lost(line, stream))]
+        still = sum(bool(lost(line, stream, OURS_GROUPS)) for line, _ in found if OURS_GROUPS in line.ours)
+        none = sum(OURS_GROUPS not in line.ours for line, _ in found)
+        out.append(
+            f"{stream}: another format is smaller on {len(found)} of {len(lines)} selections"
+            + (f" (with the pool's groups on {still}, and {none} have no groups)" if found else "")
+        )
+        for line, sizes in found:
+            title = min(sizes, key=lambda name: sizes[name])
+            grouped = line.ours.get(OURS_GROUPS)
+            more = f", with groups {pick(grouped)}" if grouped else ""
+            out.append(f"  {line.member.name}: {title} {sizes[title]}, plada {pick(line.ours[OURS])}{more}")
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------- figures
+
+
+def figures(lines: Sequence[Line]) -> list[Row]:
+    """The figures asked of the adaptive codecs and what was reached, from the stored sizes."""
+    one = of(lines, "acceptance", "1.0 %")
+    few = [x for x in lines if x.member.kind == "acceptance" and x.count <= 1000]
+    uniform = [x for x in lines if x.member.kind == "uniform"]
+    rows: list[Row] = []
+
+    def add(figure: str, must: float, aim: float, values: list[float], digits: int, take: str) -> None:
+        value = {"mean": mean, "worst": max}[take](values) if values else None
+        rows.append(
+            {
+                "figure": figure,
+                "must": f"<= {must:.{digits}f}",
+                "aim": f"<= {aim:.{digits}f}",
+                "reached": "not measured" if value is None else f"{value:.{digits + 1}f}",
+                "ok": "NO" if value is None or value > must else "aim" if value <= aim else "yes",
+                "note": f"{take} of {len(values)}, largest {max(values, default=0):.{digits + 1}f}",
+            }
+        )
+
+    def over(part: Sequence[Line], ours: str, theirs: Callable[[Line], float]) -> list[float]:
+        return [line.ours[ours].both / theirs(line) for line in part if ours in line.ours]
+
+    add("1 %: paper's Huffman and Zstd-19 layouts", 0.84, 0.80, over(one, OURS, lambda x: x.theirs[PAPER_NAME].both), 2, "mean")
+    zstd = GENERAL["zstd-19"]
+    add("1 %: Zstd-19, best of all layouts", 0.84, 0.80, over(one, OURS, lambda x: x.theirs[zstd].both), 2, "mean")
+    modern = (GENERAL["brotli-11"], GENERAL["xz-9e"])
+    add("1 %: Brotli and xz, best per stream", 0.95, 0.90, over(one, OURS, lambda x: _best(x, modern)), 2, "mean")
+    for title in (ARCHIVE, BARE_ARCHIVE):
+        add(f"1 %: {title}, per stream", 1.00, 0.96, over(one, OURS, lambda x, t=title: _best(x, (t,))), 2, "mean")  # type: ignore[misc]
+    add(
+        "1 %: paper's layouts, with groups", 0.79, 0.73, over(one, OURS_GROUPS, lambda x: x.theirs[PAPER_NAME].both), 2, "mean"
+    )
+    large = [_index(x) / _limit(x) for x in uniform if x.count >= 10_000]
+    add("uniform, k >= 10,000: over log2 C(N, k)", 1.003, 1.001, large, 3, "worst")
+    small = [_index(x) - _limit(x) for x in uniform if x.count <= 10_000]
+    add("uniform, k <= 10,000: bytes above log2 C(N, k)", 6, 3, small, 0, "worst")
+    for text, left_out in (("zpaq without its constant bytes", ARCHIVE), ("zpaq's archives whole", BARE_ARCHIVE)):
+        values = over(few, OURS, lambda x, t=left_out: _best(x, [n for n in x.theirs if n != t]))  # type: ignore[misc]
+        add(f"k = 100 and 1,000: best of all per stream, {text}", 1.00, 0.95, values, 2, "mean")
+    return rows
+
+
+def _index(line: Line) -> int:
+    index = line.ours[OURS].index
+    assert index is not None
+    return index
+
+
+def _limit(line: Line) -> float:
+    """log2 C(N, k) in bytes."""
+    return log2_choose(line.pool_size, line.count) / 8
+
+
+def _best(line: Line, titles: Sequence[str]) -> int:
+    """The smallest index stream and the smallest label stream of some formats, or the smallest pair."""
+    sizes = [line.theirs[title] for title in titles if title in line.theirs and title != ROARING]
+    apart = [min(part) for part in ([s.index for s in sizes if s.index is not None], [s.label for s in sizes if s.label is not None]) if part]
+    return min([size.both for size in sizes] + ([sum(apart)] if len(apart) == 2 else []))
