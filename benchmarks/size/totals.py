@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PAPER = ("huffman_idx", "huffman_bmp", "zstd19_idx", "zstd19_bmp")
+from benchmarks.paper_layouts import COMPRESSED
+
 PAPER_NAME = "paper's layouts, Huffman or Zstd-19"
 GENERAL = {
     "zstd-19": "Zstandard -19",
@@ -40,7 +41,7 @@ def competitors(row: Mapping[str, int], archive: int) -> dict[str, Bytes]:
         row: cells of ``peers.csv``; formats without cells are left out.
         archive: bytes of a zpaq archive of an empty file.
     """
-    found = {PAPER_NAME: Bytes(None, None, min(row[f"paper.both.{stage}"] for stage in PAPER))}
+    found = {PAPER_NAME: Bytes(None, None, min(row[f"paper.both.{stage}"] for stage in COMPRESSED))}
     for name, title in GENERAL.items():
         index, label = _least(row, f"{name}.index."), _least(row, f"{name}.label.")
         if index is not None and label is not None:

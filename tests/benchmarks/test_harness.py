@@ -63,7 +63,7 @@ def test_figures_can_be_missed(tmp_path: object, monkeypatch: pytest.MonkeyPatch
     (nothing,) = figures.acceptance()
     assert nothing["ok"] == "NO" and "benchmarks.acceptance" in str(nothing["note"])
     stored = [
-        {"file": case.name, **dict.fromkeys(plots.PAPER, "1000")}
+        {"file": case.name, **dict.fromkeys(COMPRESSED, "1000")}
         | {
             f"{profile}_{part}": size
             for profile in ("full", "baseline")
