@@ -23,6 +23,7 @@ from .peers import Subject, subjects
 from .report import write_csv, write_machine
 from .selections import ACCEPTANCE, POOL_SIZE, Case, Selection, load, uniform
 
+
 def check(subject: Subject, data: bytes, selection: Selection, facts: Facts) -> None:
     """Decode and compare.
 

@@ -18,7 +18,7 @@ Array = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a decoder is told for nothing: pool size, count, number of classes, bytes per gap; for labels the indices."""
+    """What a decoder is told for nothing: pool size, count, classes, bytes per gap; the indices, for labels."""
 
     pool_size: int
     count: int

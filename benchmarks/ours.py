@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import plada_format as pf
-from plada_format._types import U32
 from plada_format import accel
+from plada_format._types import U32
 from plada_format.codecs import (
     INDEX_CODECS,
     LABEL_CODECS,

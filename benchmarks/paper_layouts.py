@@ -32,7 +32,6 @@ from numpy.typing import NDArray
 
 from .selections import Selection
 
-
 #: The stages that the paper sends: Huffman (table counted) and Zstd-19.
 COMPRESSED = ("huffman_idx", "huffman_bmp", "zstd19_idx", "zstd19_bmp")
 

@@ -43,9 +43,7 @@ def draw() -> None:
                     xytext=(4, 6 if height % 2 else -10),
                     textcoords="offset points",
                 )
-            axis.set(
-                xscale="log", title=file, xlabel="decode to an index array, ms (best of many, one core)"
-            )
+            axis.set(xscale="log", title=file, xlabel="decode to an index array, ms (best of many, one core)")
             axis.set_ylabel("index stream, kB")
             axis.margins(x=0.2, y=0.1)
         figure.suptitle(

@@ -25,6 +25,7 @@ from benchmarks.report import print_table, write_machine
 from benchmarks.selections import Selection
 
 from . import bounds, own, summary, theirs
+from .figures import figures
 from .sets import Member, members
 from .sheet import RESULTS, Sheet
 
@@ -104,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if a.losses or not (shown or a.only):
         print("\n" + "\n".join(summary.losses(lines)))
     if a.figures:
-        print_table(summary.figures(lines))
+        print_table(figures(lines))
     if a.plot:
         from .plots import draw
 

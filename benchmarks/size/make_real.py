@@ -49,7 +49,9 @@ def load(data: Path) -> tuple[LoadedModel, LoadedModel]:
     )
 
 
-def features(model: LoadedModel, source: ImageSource, cache: Path, what: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+def features(
+    model: LoadedModel, source: ImageSource, cache: Path, what: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
     """float32 (n, D); every image must be readable."""
     from plada_train import extract_features
 

@@ -1,4 +1,4 @@
-"""The table of sizes, the list of lost comparisons and the figures, from the stored results."""
+"""The table of sizes and the list of lost comparisons, from the stored results."""
 
 from __future__ import annotations
 
@@ -7,23 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from benchmarks.paper_layouts import log2_choose
-
 from .sets import Member, members
 from .sheet import RESULTS, Sheet
-from .totals import (
-    ARCHIVE,
-    BARE_ARCHIVE,
-    FORMATS,
-    GENERAL,
-    OURS,
-    OURS_GROUPS,
-    PAPER_NAME,
-    ROARING,
-    Bytes,
-    competitors,
-    own,
-)
+from .totals import FORMATS, OURS, OURS_GROUPS, PAPER_NAME, Bytes, competitors, own
 
 KINDS = ("uniform", "acceptance", "real")
 BOUND, BOUND_GROUPS = "bound: log2 C(N, k), labels order 0", "bound: the same by group, with counts"
@@ -75,7 +61,9 @@ def load() -> list[Line]:
     for member in members():
         theirs, ours, bound = (sheet.known(member.name) for sheet in (peers, plada, limits))
         if theirs and ours and bound:
-            lines.append(Line(member, theirs["pool_size"], theirs["count"], competitors(theirs, archive), own(ours), bound))
+            lines.append(
+                Line(member, theirs["pool_size"], theirs["count"], competitors(theirs, archive), own(ours), bound)
+            )
     return lines
 
 
@@ -156,67 +144,3 @@ def losses(lines: Sequence[Line]) -> list[str]:
             more = f", with groups {pick(grouped)}" if grouped else ""
             out.append(f"  {line.member.name}: {title} {sizes[title]}, plada {pick(line.ours[OURS])}{more}")
     return out
-
-
-# ---------------------------------------------------------------------------------------------------- figures
-
-
-def figures(lines: Sequence[Line]) -> list[Row]:
-    """The figures asked of the adaptive codecs and what was reached, from the stored sizes."""
-    one = of(lines, "acceptance", "1.0 %")
-    few = [x for x in lines if x.member.kind == "acceptance" and x.count <= 1000]
-    uniform = [x for x in lines if x.member.kind == "uniform"]
-    rows: list[Row] = []
-
-    def add(figure: str, must: float, aim: float, values: list[float], digits: int, take: str) -> None:
-        value = {"mean": mean, "worst": max}[take](values) if values else None
-        rows.append(
-            {
-                "figure": figure,
-                "must": f"<= {must:.{digits}f}",
-                "aim": f"<= {aim:.{digits}f}",
-                "reached": "not measured" if value is None else f"{value:.{digits + 1}f}",
-                "ok": "NO" if value is None or value > must else "aim" if value <= aim else "yes",
-                "note": f"{take} of {len(values)}, largest {max(values, default=0):.{digits + 1}f}",
-            }
-        )
-
-    def over(part: Sequence[Line], ours: str, theirs: Callable[[Line], float]) -> list[float]:
-        return [line.ours[ours].both / theirs(line) for line in part if ours in line.ours]
-
-    add("1 %: paper's Huffman and Zstd-19 layouts", 0.84, 0.80, over(one, OURS, lambda x: x.theirs[PAPER_NAME].both), 2, "mean")
-    zstd = GENERAL["zstd-19"]
-    add("1 %: Zstd-19, best of all layouts", 0.84, 0.80, over(one, OURS, lambda x: x.theirs[zstd].both), 2, "mean")
-    modern = (GENERAL["brotli-11"], GENERAL["xz-9e"])
-    add("1 %: Brotli and xz, best per stream", 0.95, 0.90, over(one, OURS, lambda x: _best(x, modern)), 2, "mean")
-    for title in (ARCHIVE, BARE_ARCHIVE):
-        add(f"1 %: {title}, per stream", 1.00, 0.96, over(one, OURS, lambda x, t=title: _best(x, (t,))), 2, "mean")  # type: ignore[misc]
-    add(
-        "1 %: paper's layouts, with groups", 0.79, 0.73, over(one, OURS_GROUPS, lambda x: x.theirs[PAPER_NAME].both), 2, "mean"
-    )
-    large = [_index(x) / _limit(x) for x in uniform if x.count >= 10_000]
-    add("uniform, k >= 10,000: over log2 C(N, k)", 1.003, 1.001, large, 3, "worst")
-    small = [_index(x) - _limit(x) for x in uniform if x.count <= 10_000]
-    add("uniform, k <= 10,000: bytes above log2 C(N, k)", 6, 3, small, 0, "worst")
-    for text, left_out in (("zpaq without its constant bytes", ARCHIVE), ("zpaq's archives whole", BARE_ARCHIVE)):
-        values = over(few, OURS, lambda x, t=left_out: _best(x, [n for n in x.theirs if n != t]))  # type: ignore[misc]
-        add(f"k = 100 and 1,000: best of all per stream, {text}", 1.00, 0.95, values, 2, "mean")
-    return rows
-
-
-def _index(line: Line) -> int:
-    index = line.ours[OURS].index
-    assert index is not None
-    return index
-
-
-def _limit(line: Line) -> float:
-    """log2 C(N, k) in bytes."""
-    return log2_choose(line.pool_size, line.count) / 8
-
-
-def _best(line: Line, titles: Sequence[str]) -> int:
-    """The smallest index stream and the smallest label stream of some formats, or the smallest pair."""
-    sizes = [line.theirs[title] for title in titles if title in line.theirs and title != ROARING]
-    apart = [min(part) for part in ([s.index for s in sizes if s.index is not None], [s.label for s in sizes if s.label is not None]) if part]
-    return min([size.both for size in sizes] + ([sum(apart)] if len(apart) == 2 else []))
