@@ -51,25 +51,26 @@ def row(figure: str, must: float, aim: float, values: Sequence[float], *, worst:
     }
 
 
-def over(part: Sequence[Line], ours: str, theirs: Callable[[Line], int]) -> list[float]:
-    """Our streams over theirs for each selection that has ours."""
-    return [line.ours[ours].both / theirs(line) for line in part if ours in line.ours]
+def over(part: Sequence[Line], ours: str, theirs: Callable[[Line], int | None]) -> list[float]:
+    """Our streams over theirs for each selection that has both."""
+    sizes = [(line.ours[ours].both, theirs(line)) for line in part if ours in line.ours]
+    return [mine / size for mine, size in sizes if size is not None]
 
 
-def pair(title: str) -> Callable[[Line], int]:
-    """Bytes of both streams of a format in the way that is smallest."""
-    return lambda line: line.theirs[title].both
+def pair(title: str) -> Callable[[Line], int | None]:
+    """Bytes of both streams of a format in the way that is smallest; None where it was not measured."""
+    return lambda line: line.theirs[title].both if title in line.theirs else None
 
 
-def streams(titles: Sequence[str]) -> Callable[[Line], int]:
+def streams(titles: Sequence[str]) -> Callable[[Line], int | None]:
     """The smallest index stream and the smallest label stream of some formats, or their smallest pair."""
 
-    def best(line: Line) -> int:
+    def best(line: Line) -> int | None:
         sizes = [line.theirs[title] for title in titles if title in line.theirs and title != ROARING]
         index = min((size.index for size in sizes if size.index is not None), default=None)
         label = min((size.label for size in sizes if size.label is not None), default=None)
         pairs = [size.both for size in sizes]
-        return min(pairs if index is None or label is None else [*pairs, index + label])
+        return min(pairs if index is None or label is None else [*pairs, index + label], default=None)
 
     return best
 

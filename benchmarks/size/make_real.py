@@ -3,8 +3,8 @@
     python -m benchmarks.size.make_real --data FOLDER [--cache FOLDER]
 
 FOLDER is that of ``python -m benchmarks.experiment.run`` and holds ``tin64_labels_ANALYSIS_ONLY.npz`` (folder and file
-number of each pool image) too. Backbones run once per image; features that the experiment has cached are used. Writes
-``benchmarks/size/real/*.npz``: index and label numbers, no image and no name.
+number of each pool image) too. The backbone runs once per image; features that the experiment has cached are used.
+Writes ``benchmarks/size/real/*.npz``: index and label numbers, no image and no name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.experiment.run import POOL, SETTINGS, STUDENT, TASKS, find
+from benchmarks.experiment.run import POOL, SETTINGS, TASKS, find
 from plada_select.criteria import score_columns
 from plada_select.safety_net import SafetyNet
 from plada_select.scoretable import Provenance, ScoreTable, write_table
@@ -33,20 +33,18 @@ if TYPE_CHECKING:
 LABELS = "tin64_labels_ANALYSIS_ONLY.npz"
 COUNTS = (50, 200, 500, 2500, 5000)
 CLUSTERS = 256
+#: A teacher sees at most so many training images, drawn with seed 0.
+TRAINED_ON = 1500
 POLICIES = {"lowest": Policy(), "quota": Policy(safety_net=SafetyNet())}
 _UNUSABLE = 128
 
 
-def load(data: Path) -> tuple[LoadedModel, LoadedModel]:
-    """Teacher and student of the experiment, without classifiers."""
+def load() -> LoadedModel:
+    """The experiment's teacher without classifier."""
     from plada_train import load_model
 
     size = int(SETTINGS["--input-size"][0])
-    teacher, weights = SETTINGS["--teacher"][0], SETTINGS["--teacher-weights"][0]
-    return (
-        load_model(teacher, weights, num_classes=0, input_size=size),
-        load_model(STUDENT[0], str(find(data, STUDENT[1])), num_classes=0, input_size=size),
-    )
+    return load_model(SETTINGS["--teacher"][0], SETTINGS["--teacher-weights"][0], num_classes=0, input_size=size)
 
 
 def features(
@@ -68,7 +66,7 @@ def score(
     from plada_train import Recipe, Targets, open_task, train_head
 
     task = open_task(f"npz:{find(data, TASKS[name])}", seed=0, name=name)
-    train = task.positions("train")
+    train = np.sort(np.random.default_rng(0).permutation(task.positions("train"))[:TRAINED_ON])
     inputs = features(teacher, task.source, cache, train)
     head = train_head(inputs, Targets(task.labels[train], task.num_classes), recipe=Recipe.head(len(train), 0))
     columns = score_columns(head.logits(pool))
@@ -86,18 +84,18 @@ def selections(table: ScoreTable) -> Iterator[tuple[str, NDArray[np.uint16], NDA
             yield f"{policy}-k{len(kept):04d}", kept.indices.astype(np.uint16), kept.labels
 
 
-def write_pool(data: Path, student: NDArray[np.float32]) -> None:
+def write_pool(data: Path, seen: NDArray[np.float32]) -> None:
     """``pool.npz``: its size, and rank of every image and start of every group for both orders."""
     with np.load(find(data, LABELS)) as stored:
-        wnid, number = stored["label"][: len(student)], stored["file_number"][: len(student)]
+        wnid, number = stored["label"][: len(seen)], stored["file_number"][: len(seen)]
     folder_rank, folder_starts = ranks_by(wnid, number)
-    centres, owner = cluster(student, CLUSTERS)
+    centres, owner = cluster(seen, CLUSTERS)
     place = np.argsort(path_order(centres))
-    clustered_rank, clustered_starts = ranks_by(place[owner], np.arange(len(student)))
+    clustered_rank, clustered_starts = ranks_by(place[owner], np.arange(len(seen)))
     np.savez_compressed(
         FOLDER / "pool.npz",
         **{
-            "size": np.uint32(len(student)),
+            "size": np.uint32(len(seen)),
             "folder-rank": folder_rank.astype(np.uint16),
             "folder-starts": folder_starts.astype(np.uint16),
             "clustered-rank": clustered_rank.astype(np.uint16),
@@ -116,9 +114,9 @@ def main() -> int:
     args = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     pool = open_source("npz:" + ",".join(str(find(args.data, name)) for name in POOL))
-    teacher, student = load(args.data)
-    write_pool(args.data, features(student, pool, args.cache))
+    teacher = load()
     seen = features(teacher, pool, args.cache)
+    write_pool(args.data, seen)
     for name in TASKS:
         with tempfile.TemporaryDirectory() as folder:
             table = score(teacher, seen, args.data, args.cache, name, Path(folder) / "table")

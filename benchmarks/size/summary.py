@@ -78,7 +78,7 @@ def ratios(lines: Sequence[Line], title: str) -> list[float]:
     return found
 
 
-def table(lines: Sequence[Line], columns: Sequence[tuple[str, Sequence[Line]]]) -> list[Row]:
+def table(columns: Sequence[tuple[str, Sequence[Line]]]) -> list[Row]:
     """Mean ratios: one row per format, one column per list of selections, then their number and mean bytes."""
     rows: list[Row] = []
     for title in (*FORMATS, OURS, OURS_GROUPS, BOUND, BOUND_GROUPS):
@@ -98,18 +98,18 @@ def of(lines: Sequence[Line], kind: str, part: str) -> list[Line]:
 def tables(lines: Sequence[Line]) -> Iterator[tuple[str, list[Row]]]:
     """The table of README.md, one with all parts of every kind, and one of the real selections by size."""
     chosen = [(head, of(lines, kind, part)) for head, kind, part in README]
-    yield "README: bytes of both streams over the paper's best layout, means", _filled(lines, chosen)
+    yield "README: bytes of both streams over the paper's best layout, means", _filled(chosen)
     for kind in KINDS:
         parts = dict.fromkeys(line.member.part for line in lines if line.member.kind == kind)
-        yield f"{kind}, all", _filled(lines, [(part, of(lines, kind, part)) for part in parts])
+        yield f"{kind}, all", _filled([(part, of(lines, kind, part)) for part in parts])
     real = [line for line in lines if line.member.kind == "real"]
     edges = ((0, 150), (150, 350), (350, 1000), (1000, 3000), (3000, 10_000))
     by_size = [(f"{low}-{high}", [x for x in real if low <= x.count < high]) for low, high in edges]
-    yield "real, by number of images", _filled(lines, by_size)
+    yield "real, by number of images", _filled(by_size)
 
 
-def _filled(lines: Sequence[Line], columns: Sequence[tuple[str, list[Line]]]) -> list[Row]:
-    return table(lines, [(head, part) for head, part in columns if part])
+def _filled(columns: Sequence[tuple[str, list[Line]]]) -> list[Row]:
+    return table([(head, part) for head, part in columns if part])
 
 
 STREAMS: dict[str, Callable[[Bytes], int | None]] = {
