@@ -50,12 +50,14 @@ class General:
     decompress: Callable[[bytes, int], bytes]
 
 
-def _lzma_filters(width: int) -> list[dict[str, int]]:
+def _lzma_filters(width: int, size: int) -> list[dict[str, int]]:
+    """Preset 9e with a dictionary that holds ``size`` bytes: the preset's own 64 MiB would be filled in vain."""
     aligned = {1: 0, 2: 1, 4: 2}[width]
     return [
         {
             "id": lzma.FILTER_LZMA2,
             "preset": 9 | lzma.PRESET_EXTREME,
+            "dict_size": min(1 << 26, max(1 << 16, 1 << (size - 1).bit_length())),
             "lc": 3 if aligned < 2 else 2,
             "lp": aligned,
             "pb": aligned,
@@ -64,11 +66,11 @@ def _lzma_filters(width: int) -> list[dict[str, int]]:
 
 
 def _xz(data: bytes, width: int) -> bytes:
-    return lzma.compress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width))
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width, len(data)))
 
 
 def _unxz(data: bytes, width: int) -> bytes:
-    return lzma.decompress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width))
+    return lzma.decompress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width, 1 << 26))
 
 
 def _zstd(level: int) -> General:

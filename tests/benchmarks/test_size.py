@@ -39,6 +39,16 @@ def test_sheet_keeps_what_it_has_and_fills_the_rest(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.csv"]
 
 
+def test_two_runs_fill_one_sheet(tmp_path: Path) -> None:
+    one, other = (Sheet(tmp_path / "sheet.csv") for _ in range(2))
+    one.put("a", {"x": 1})
+    other.put("b", {"x": 2})
+    one.put("a", {"y": 3})
+    again = Sheet(tmp_path / "sheet.csv")
+    assert again.known("a") == {"x": 1, "y": 3} and again.known("b") == {"x": 2}
+    assert one.known("b") == {"x": 2}
+
+
 # ---------------------------------------------------------------------------------------------------- ours
 
 
