@@ -5,7 +5,8 @@
     python -m benchmarks.size --only peers               # hours; can be stopped and started again
     python -m benchmarks.size --summary                  # the table of README.md, from the stored results
     python -m benchmarks.size --losses                   # selections on which another format's streams are smaller
-    python -m benchmarks.size --figures --plot
+    python -m benchmarks.size --figures                  # what was asked of the codecs and what was reached
+    python -m benchmarks.size --docs --plot              # the tables in README.md and docs/benchmarks.md, pictures
 
 Selections: uniform ones, the acceptance set (``python -m benchmarks.selections`` writes it), and those of real
 experiments, which are stored in ``benchmarks/size/real``. Results: ``peers.csv``, ``plada.csv``, ``bounds.csv`` and
@@ -22,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks import ours
 from benchmarks.report import print_table, write_machine
-from benchmarks.selections import Selection
+from benchmarks.selections import ROOT, Selection
 
 from . import bounds, own, summary, theirs
 from .figures import figures
@@ -91,21 +92,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--summary", action="store_true", help="print the table, measure nothing")
     parser.add_argument("--losses", action="store_true", help="print where another format is smaller, measure nothing")
     parser.add_argument("--figures", action="store_true", help="print the figures asked and reached, measure nothing")
+    parser.add_argument("--docs", action="store_true", help="rewrite the tables in the docs, measure nothing")
     parser.add_argument("--plot", action="store_true", help="draw the stored results, measure nothing")
     a = parser.parse_args(argv)
-    shown = a.summary or a.losses or a.figures or a.plot
+    shown = a.summary or a.losses or a.figures or a.docs or a.plot
     if not shown:
         parts = [a.only] if a.only else list(SHEETS)
         run(parts, a.kind, restart=a.restart, seconds=a.seconds)
     lines = summary.load()
     if a.summary or not (shown or a.only):
         for title, rows in summary.tables(lines):
-            print(f"\n{title}\n")
+            print(f"\n{title}: bytes of both streams over the paper's best layout, means\n")
             print_table(rows)
     if a.losses or not (shown or a.only):
         print("\n" + "\n".join(summary.losses(lines)))
     if a.figures:
         print_table(figures(lines))
+    if a.docs:
+        summary.write_docs(lines, ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
     if a.plot:
         from .plots import draw
 

@@ -36,9 +36,9 @@ def _draw_ratios(lines: Sequence[Line], path: Path) -> None:
         for place, title in enumerate(titles):
             values = ratios(part, title)
             if values:
-                colour = "tab:red" if title.startswith("plada") else "lightgrey" if "bound" in title else "tab:blue"
+                colour = "tab:red" if title.startswith("plada") else "darkgrey" if "bound" in title else "tab:blue"
                 axis.barh(place, mean(values), color=colour)
-                axis.text(mean(values), place, f" {mean(values):.2f}", va="center", fontsize=7)
+                axis.text(0.03, place, f"{mean(values):.3f}", va="center", fontsize=8, color="white")
         axis.set_title(f"{head} ({len(part)})", fontsize=10)
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set_xlim(0, 1.6)

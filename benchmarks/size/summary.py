@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
 
 from .sets import Member, members
@@ -24,6 +25,8 @@ README = (
     ("real, clustered order", "real", "clustered order"),
     ("real, shuffled", "real", "shuffled order"),
 )
+TITLES = {"uniform": "Uniform selections", "acceptance": "Acceptance set", "real": "Real selections"}
+BEGIN, END = "<!-- sizes: begin -->\n", "<!-- sizes: end -->\n"
 Row = dict[str, object]
 
 
@@ -96,20 +99,48 @@ def of(lines: Sequence[Line], kind: str, part: str) -> list[Line]:
 
 
 def tables(lines: Sequence[Line]) -> Iterator[tuple[str, list[Row]]]:
-    """The table of README.md, one with all parts of every kind, and one of the real selections by size."""
-    chosen = [(head, of(lines, kind, part)) for head, kind, part in README]
-    yield "README: bytes of both streams over the paper's best layout, means", _filled(chosen)
+    """(heading, rows): the table of README.md, one with all parts of every kind, one of the real selections by size."""
+    yield "Chosen means", _filled([(head, of(lines, kind, part)) for head, kind, part in README])
     for kind in KINDS:
         parts = dict.fromkeys(line.member.part for line in lines if line.member.kind == kind)
-        yield f"{kind}, all", _filled([(part, of(lines, kind, part)) for part in parts])
+        yield TITLES[kind], _filled([(part, of(lines, kind, part)) for part in parts])
     real = [line for line in lines if line.member.kind == "real"]
     edges = ((0, 150), (150, 350), (350, 1000), (1000, 3000), (3000, 10_000))
-    by_size = [(f"{low}-{high}", [x for x in real if low <= x.count < high]) for low, high in edges]
-    yield "real, by number of images", _filled(by_size)
+    by_size = [[line for line in real if low <= line.count < high] for low, high in edges]
+    heads = ["k = " + " or ".join(f"{k:,}" for k in sorted({line.count for line in part})) for part in by_size]
+    yield "Real selections by size, all orders", _filled(list(zip(heads, by_size)))
 
 
 def _filled(columns: Sequence[tuple[str, list[Line]]]) -> list[Row]:
     return table([(head, part) for head, part in columns if part])
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table in Markdown, our lines in bold type."""
+    heads = list(rows[0])
+    lines = ["| " + " | ".join(["", *heads[1:]]) + " |", "|---" * len(heads) + "|"]
+    for row in rows:
+        bold = "**" if row["format"] in (OURS, OURS_GROUPS) else ""
+        cells = [f"{bold}{row[head]}{bold}" if row[head] != "" else "" for head in heads]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write_docs(lines: Sequence[Line], readme: Path, docs: Path) -> None:
+    """Put the chosen means into README.md and all tables into docs/benchmarks.md, between their marks.
+
+    Raises:
+        SystemExit: a file has no marks.
+    """
+    found = list(tables(lines))
+    texts = {readme: markdown(found[0][1])}
+    texts[docs] = "\n\n".join(f"**{title}**\n\n{markdown(rows)}" for title, rows in found)
+    for path, text in texts.items():
+        before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not begin or not end:
+            raise SystemExit(f"{path}: the marks {BEGIN.strip()} and {END.strip()} are missing")
+        path.write_text(f"{before}{BEGIN}\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 STREAMS: dict[str, Callable[[Bytes], int | None]] = {
