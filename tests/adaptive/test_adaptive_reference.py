@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,20 +15,40 @@ from plada_format.codecs.index_adaptive_groups import CODEC as INDEX_GROUPS
 from plada_format.codecs.label_adaptive import CODEC as LABEL
 from plada_format.codecs.label_adaptive_groups import CODEC as LABEL_GROUPS
 
+ROOT = Path(__file__).resolve().parents[2]
 A = [22, 36, 60, 98, 162, 267, 439, 721, 1179, 1921, 3108, 4971, 7812, 11952, 17624, 24743, 32768, 40793, 47912]
 A += [53584, 57724, 60565, 62428, 63615, 64357, 64815, 65097, 65269, 65374, 65438, 65476, 65500, 65514]
-T = [65536, 62757, 60097, 57549, 55109, 52772, 50535, 48393, 46341, 44376, 42495, 40693, 38968, 37316, 35734, 34219]
+T = [65536, 62757, 60097, 57549, 55109, 52773, 50535, 48393, 46341, 44376, 42495, 40693, 38968, 37316, 35734, 34219]
 T += [32768]
-HALF = 1 << 23
+N_SEEN = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28, 36, 52, 84]
 
 
+@cache
 def squash(x: int) -> int:
     i, f = (x + 2048) >> 7, (x + 2048) % 128
     return max(32, min(65504, (A[i] * (128 - f) + A[i + 1] * f + 64) >> 7))
 
 
-SQUASH = [squash(x) for x in range(-2047, 2048)]
-STRETCH = [next((x for x in range(-2047, 2048) if SQUASH[x + 2047] >= 16 * q + 8), 2047) for q in range(4096)]
+@cache
+def state(p: int, level: int) -> int:
+    p = max(64, min(65472, p))
+    return 16 * next(x for x in range(-2047, 2048) if squash(x) >= p) + level
+
+
+@cache
+def learn(s: int, bit: int) -> int:
+    x, level = s >> 4, s % 16
+    p = squash(x)
+    p += (65535 * bit - p) * (65536 * 5 // (5 * N_SEEN[level] + 8)) >> 16
+    if bit:
+        while x < 2047 and squash(x) < p:
+            x += 1
+    else:
+        while x > -2047 and squash(x) > p:
+            x -= 1
+    if level < 15 and x % (N_SEEN[level + 1] - N_SEEN[level]) == 0:
+        level += 1
+    return 16 * x + level
 
 
 def log2(v: int) -> int:
@@ -45,6 +67,8 @@ class Decoder:
     def __init__(self, data: bytes) -> None:
         self.data, self.low, self.range, self.pos = data, 0, 2**32 - 1, 4
         self.code = int.from_bytes(data[:4].ljust(4, b"\0"), "big")
+        self.trace: list[str] = []  # one line for each decision, as in the worked examples
+        self.about = ""
         assert self.code < self.range
 
     def settle(self) -> None:
@@ -58,6 +82,9 @@ class Decoder:
     def bit(self, p: int) -> int:
         bound = (self.range >> 16) * p
         one = self.code < bound
+        line = f"{self.about}  p {p:5d}  bit {int(one)}  low {self.low:08x}  range {self.range:08x}"
+        self.trace.append("    " + line.lstrip())
+        self.about = ""
         if one:
             self.range = bound
         else:
@@ -90,19 +117,19 @@ class Decoder:
         assert self.pos >= len(self.data)
         assert self.low + self.code == v
 
-    def mixed(self, weights: list[int], tables: list[tuple[dict[object, int], object, int]]) -> int:
-        states = [table[key] for table, key, _ in tables]
-        xs = [STRETCH[s >> 12] for s in states]
-        p = SQUASH[clamp(sum(w * x for w, x in zip(weights, xs, strict=True)) >> 16, -2047, 2047) + 2047]
+    def mixed(self, weights: list[int], tables: list[tuple[dict[object, int], object]], name: str, r: int = 15) -> int:
+        states = [table[key] for table, key in tables]
+        xs = [s >> 4 for s in states]
+        x = clamp(sum(w * x for w, x in zip(weights, xs, strict=True)) >> 16, -2047, 2047)
+        p = squash(x)
+        self.about = f"{name:8s} states {' '.join(f'{s:6d}' for s in states)}  x {x:5d}"
         b = self.bit(p)
-        error = 65536 * b - p
-        if abs(error) > 1000:
+        d = p - 65536 * b
+        if abs(d) > 2000:
             for i, x in enumerate(xs):
-                weights[i] = clamp(weights[i] + ((error * x + 16384) >> 15), -262143, 262143)
-        for s, (table, key, limit) in zip(states, tables, strict=True):
-            probability, count = s >> 8, s % 256
-            probability += (65535 * b - probability) * (65536 * 5 // (5 * count + 8)) >> 16
-            table[key] = 256 * probability + (count + 1 if count < limit else count)
+                weights[i] = clamp(weights[i] - (d * x >> r), -262143, 262143)
+        for s, (table, key) in zip(states, tables, strict=True):
+            table[key] = learn(s, b)
         return b
 
 
@@ -150,6 +177,7 @@ def unstructured(d: Decoder, begin: int, n: int, k: int) -> list[int]:
     return out
 
 
+@cache
 def first_state(q: int, node: int) -> int:
     h = (355 * (((18 + 4 * (q % 4)) << (q >> 2)) - 8)) >> 5
 
@@ -169,47 +197,50 @@ def first_state(q: int, node: int) -> int:
         p = s(2**t)
     else:
         p = 65536 * (s(2 ** (t + 1) - 1) - s(2 ** (t + 2) - 1)) // max(1, 65536 - s(2 ** (t + 2) - 1))
-    return 256 * clamp(p, 64, 65472) + 8
+    return state(p, 8)
 
 
 class FirstStates(dict[object, int]):
-    """States by (part, context, q, node); q only serves the first value."""
+    """States by (part, context, node) of the index model."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.q = 0
-
-    def get_state(self, part: int, context: int, q: int, node: int) -> tuple[int, int, int]:
-        key = (part, context, node)
-        if key not in self:
-            self[key] = first_state(q, node)
-        return key
+    def __missing__(self, key: object) -> int:
+        part, context, node = key  # type: ignore[misc]
+        return first_state(4 * (context % 16) + 2 if part < 2 else context >> 3, node)
 
 
-def index_adaptive(data: bytes, n: int, k: int) -> list[int]:
-    d = Decoder(data)
+class CountStates(dict[object, int]):
+    """States by (part, context, node) of the counts in groups."""
+
+    def __missing__(self, key: object) -> int:
+        part, context, node = key  # type: ignore[misc]
+        e = context >> 4 if part < 2 else 4 * (context % 16) + 2
+        m = (4 + e % 4) << (e >> 2)
+        return state(65536 * m // (m + 8192), 5) if node == 0 else 0
+
+
+def pace(j: int) -> int:
+    return 14 if j < 256 else 15 if j < 16384 else 16
+
+
+def index_adaptive(d: Decoder, n: int, k: int) -> list[int]:
     if d.bit(32768) == 0:
         out = unstructured(d, 0, n, k)
         d.end()
         return out
     table = FirstStates()
-    weights: dict[int, list[int]] = defaultdict(lambda: [10000] * 3)
+    weights: dict[int, list[int]] = defaultdict(lambda: [7000] * 3)
     last = min(63, log4(n // k))
     fast = middle = slow = 256 * last
     seen = total = 0
     top = log2(n)
     out, before = [], -1
-    for _ in range(k):
+    for j in range(k):
         b = middle >> 8
-        q2, c2 = b, 0
-        if seen:
-            q2 = min(63, log4(total // seen))
-            c2 = 8 * q2 + min(5, log2(seen + 1))
-        contexts = [(0, b * 16 + (last >> 2), b), (1, (slow >> 8) * 16 + (fast >> 10), b), (2, c2, q2)]
+        c2 = 8 * min(63, log4(total // seen)) + min(5, log2(seen + 1)) if seen else 8 * b + 7
+        contexts = [(0, b * 16 + (last >> 2)), (1, (slow >> 8) * 16 + (fast >> 10)), (2, c2)]
 
-        def decide(node: int, contexts: list[tuple[int, int, int]] = contexts) -> int:
-            inputs = [(table, table.get_state(part, context, q, node), 250) for part, context, q in contexts]
-            return d.mixed(weights[node], inputs)  # type: ignore[arg-type]
+        def decide(node: int, contexts: list[tuple[int, int]] = contexts, r: int = pace(j)) -> int:
+            return d.mixed(weights[node], [(table, (*context, node)) for context in contexts], f"node {node}", r)
 
         t = min((b + 2) >> 2, top - 1)
         if decide(3 * t):
@@ -242,9 +273,8 @@ def index_adaptive(data: bytes, n: int, k: int) -> list[int]:
     return out
 
 
-def index_groups(data: bytes, n: int, k: int, groups: list[int]) -> list[int]:
-    d = Decoder(data)
-    table: dict[object, int] = defaultdict(lambda: HALF)
+def index_groups(d: Decoder, n: int, k: int, groups: list[int]) -> list[int]:
+    table = CountStates()
     weights: dict[int, list[int]] = defaultdict(lambda: [16000] * 3)
     last = min(63, log4(8 * n // k) - 12)
     fast = middle = slow = 256 * last
@@ -268,7 +298,7 @@ def index_groups(data: bytes, n: int, k: int, groups: list[int]) -> list[int]:
             ]
 
             def decide(node: int, contexts: list[tuple[int, int]] = contexts) -> int:
-                return d.mixed(weights[node], [(table, (*context, node), 250) for context in contexts])
+                return d.mixed(weights[node], [(table, (*context, node)) for context in contexts], f"node {node}")
 
             t = 0
             while t < log2(size + 1) and decide(t):
@@ -290,16 +320,28 @@ def index_groups(data: bytes, n: int, k: int, groups: list[int]) -> list[int]:
     return out
 
 
-def label_adaptive(data: bytes, alphabet: int, indices: list[int], groups: list[int] | None) -> list[int]:
-    d = Decoder(data)
-    depth = (alphabet - 1).bit_length()
-    hashed: dict[object, int] = defaultdict(lambda: HALF)
-    other: dict[object, int] = defaultdict(lambda: HALF)
-    weights: dict[int, list[int]] = defaultdict(lambda: [16000] * 5)
+def label_adaptive(d: Decoder, alphabet: int, indices: list[int], groups: list[int] | None) -> list[int]:
+    out: list[int] = []
+    if groups is None and d.bit(32768) == 0:
+        counts = defaultdict(lambda: (0, 0))
+        for _ in indices:
+            node = 1
+            while node < alphabet:
+                ones, both = counts[node]
+                b = d.bit(clamp((2 * ones + 1) * 32768 // (both + 1), 32, 65504))
+                if both == 65535:
+                    ones, both = ones >> 1, both >> 1
+                counts[node] = (ones + b, both + 1)
+                node = 2 * node + b
+            out.append(node - alphabet)
+        d.end()
+        return out
+    states: dict[object, int] = defaultdict(int)
+    weights: dict[int, list[int]] = defaultdict(lambda: [18000] * 4)
+    weights[-1] = [18000] * 3
     score, stamp = [0] * alphabet, defaultdict(lambda: -1)
     first, second, p1, p2, p3 = 0, 1, 0, 0, 0
-    history, gain, seen, total, stretch, inside, before, owner = 0, 256, 0, 0, 0, 0, -1, 0
-    out: list[int] = []
+    gain, seen, total, stretch, inside, before, owner = 256, 0, 0, 0, 0, -1, 0
 
     def place(a: int, b: int, c: int) -> int:
         return (40503 * a + 60493 * b + 7919 * c) % 2**32 * 1540483 // 256 % 2**18
@@ -323,41 +365,26 @@ def label_adaptive(data: bytes, alphabet: int, indices: list[int], groups: list[
                 seen, total = seen >> 1, total >> 1
         if new:
             stretch, inside, gain = j, 0, 8 * gain
+            states["W"] = 0
             rescale()
         inside += 1
         near = min(11, log2(v if groups is None else inside))
         share = min(15, score[first] // gain)
         same = 4 * (p1 == first) + 2 * (p2 == first) + (p3 == first)
-
-        def decide(
-            weight_set: int, node: int, inputs: list[tuple[dict[object, int], object]], stretch: int = stretch
-        ) -> int:
-            if stamp[node] != stretch:
-                stamp[node] = stretch
-                other["U", node] = HALF
-            ends = [(other, ("L", node), 8), (other, ("U", node), 250)]
-            return d.mixed(weights[weight_set], [*((table, key, 250) for table, key in inputs), *ends])
-
-        hit = decide(
-            0,
-            0,
-            [
-                (other, ("Y", history * 12 + near)),
-                (hashed, place(first, p1, int(p2 == first))),
-                (other, ("Z", (same * 16 + share) * 12 + near)),
-            ],
-        )
-        history = (2 * history + hit) % 256
+        question = [("H", place(first, p1, int(p2 == first))), ("Z", (same * 16 + share) * 12 + near), "W"]
         label = first
-        if not hit:
-            bases = (place(p1, 0, 2), place(first, second, 3), place(first, 0, 4))
-            node = 1
-            for level in range(depth - 1, -1, -1):
-                if (2 * node + 1) * 2**level >= 2**depth + alphabet:
-                    node = 2 * node
-                else:
-                    node = 2 * node + decide(depth - level, node, [(hashed, (h + node) % 2**18) for h in bases])
-            label = node - 2**depth
+        if d.mixed(weights[-1], [(states, key) for key in question], "question", pace(j)) == 0:
+            bases = (place(first, second, 3), place(first, 0, 4))
+            node, level = 1, 0
+            while node < alphabet:
+                if stamp[node] != stretch:
+                    stamp[node], states["U", node] = stretch, 0
+                keys = [*(("H", (h + node) % 2**18) for h in bases), ("L", node), ("U", node)]
+                b = d.mixed(weights[level], [(states, key) for key in keys], f"node {node}", pace(j))
+                if states["L", node] % 16 == 8:
+                    states["L", node] -= 1
+                node, level = 2 * node + b, level + 1
+            label = node - alphabet
             assert label != first
         score[label] += gain
         if label != first:
@@ -385,7 +412,14 @@ def sample(n: int, k: int, alphabet: int, seed: int) -> tuple[np.ndarray, np.nda
     return indices.astype(np.uint32), labels.astype(np.uint16), groups.astype(np.uint32)
 
 
-CASES = [(40, 6, 3, 0), (5000, 600, 20, 1), (200_000, 1500, 300, 2), (3000, 2900, 2, 3), (90_000, 40, 65_536, 4)]
+CASES = [
+    (40, 6, 3, 0),
+    (17_500, 17_000, 2, 5),
+    (5000, 600, 20, 1),
+    (200_000, 1500, 300, 2),
+    (3000, 2900, 2, 3),
+    (90_000, 40, 65_536, 4),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -393,24 +427,65 @@ def test_reference_reads_the_streams(case: tuple[int, int, int, int]) -> None:
     n, k, alphabet, _ = case
     indices, labels, groups = sample(*case)
     for mode in (0, 1):
-        assert index_adaptive(INDEX.encode(indices, n, mode), n, k) == indices.tolist()
-    assert index_groups(INDEX_GROUPS.encode(indices, n, groups=groups), n, k, groups.tolist()) == indices.tolist()
-    stream = LABEL.encode(labels, alphabet, indices=indices)
-    assert label_adaptive(stream, alphabet, indices.tolist(), None) == labels.tolist()
+        assert index_adaptive(Decoder(INDEX.encode(indices, n, mode)), n, k) == indices.tolist()
+    assert (
+        index_groups(Decoder(INDEX_GROUPS.encode(indices, n, groups=groups)), n, k, groups.tolist()) == indices.tolist()
+    )
+    for mode in (0, 1):
+        stream = LABEL.encode(labels, alphabet, mode, indices=indices)
+        assert label_adaptive(Decoder(stream), alphabet, indices.tolist(), None) == labels.tolist()
     stream = LABEL_GROUPS.encode(labels, alphabet, indices=indices, pool_size=n, groups=groups)
-    assert label_adaptive(stream, alphabet, indices.tolist(), groups.tolist()) == labels.tolist()
+    assert label_adaptive(Decoder(stream), alphabet, indices.tolist(), groups.tolist()) == labels.tolist()
 
 
-def test_examples_of_the_specification() -> None:
+def examples() -> dict[str, tuple[bytes, list[str]]]:
+    """Streams of the worked examples and a line for each of their decisions."""
+    n, k, alphabet = 40, 6, 3
     indices = np.array([3, 4, 5, 17, 18, 31], np.uint32)
     labels = np.array([2, 2, 0, 1, 1, 2], np.uint16)
     groups = np.array([0, 8, 16, 30], np.uint32)
-    examples: list[tuple[Callable[[], bytes], str]] = [
-        (lambda: INDEX.encode(indices, 40, 0), "cc d8 19"),
-        (lambda: INDEX.encode(indices, 40, 1), "58 34 fc"),
-        (lambda: INDEX_GROUPS.encode(indices, 40, groups=groups), "38 ff ac df"),
-        (lambda: LABEL.encode(labels, 3, indices=indices), "94 ea"),
-        (lambda: LABEL_GROUPS.encode(labels, 3, indices=indices, pool_size=40, groups=groups), "94 e7"),
-    ]
-    for encode, expected in examples:
-        assert encode() == bytes.fromhex(expected)
+    out = {}
+
+    def add(name: str, stream: bytes, read: Callable[[Decoder], list[int]], content: np.ndarray) -> None:
+        decoder = Decoder(stream)
+        assert read(decoder) == content.tolist()
+        out[name] = stream, decoder.trace
+
+    for mode in (0, 1):
+        stream = INDEX.encode(indices, n, mode)
+        add(f"index-adaptive {mode}", stream, lambda d: index_adaptive(d, n, k), indices)
+        stream = LABEL.encode(labels, alphabet, mode, indices=indices)
+        add(f"label-adaptive {mode}", stream, lambda d: label_adaptive(d, alphabet, indices.tolist(), None), labels)
+    stream = INDEX_GROUPS.encode(indices, n, groups=groups)
+    add("index-adaptive-groups", stream, lambda d: index_groups(d, n, k, groups.tolist()), indices)
+    stream = LABEL_GROUPS.encode(labels, alphabet, indices=indices, pool_size=n, groups=groups)
+    add(
+        "label-adaptive-groups",
+        stream,
+        lambda d: label_adaptive(d, alphabet, indices.tolist(), groups.tolist()),
+        labels,
+    )
+    return out
+
+
+def test_examples_of_the_specification() -> None:
+    pages = [ROOT / "SPEC.md", ROOT / "docs" / "format-1.1-draft.md"]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages if page.exists())
+    for name, (stream, trace) in examples().items():
+        assert f"`{stream.hex(' ')}`" in text
+        if name == "index-adaptive 0":
+            decisions = [line.split() for line in trace[1:5]]
+            assert ", ".join(f"{words[1]} ({words[3]})" for words in decisions) in text
+        else:
+            first = 1 if name[-1].isdigit() else 0  # the mode
+            assert "\n".join(trace[first : first + 7]) in text
+
+
+def test_examples_of_next() -> None:
+    assert learn(0, 1) == 6033 and learn(0, 0) == -6031
+    assert learn(learn(0, 1), 1) == 8386 and learn(learn(0, 1), 0) == 2
+
+
+if __name__ == "__main__":  # prints the worked examples
+    for name, (stream, trace) in examples().items():
+        print(name, stream.hex(" "), *trace, sep="\n")
