@@ -19,29 +19,30 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmarks import ours
 from benchmarks.report import print_table, write_machine
-from benchmarks.selections import ROOT, Selection
+from benchmarks.selections import POOL_SIZE, ROOT, Selection
 
 from . import bounds, own, summary, theirs
 from .figures import figures
 from .sets import Member, members
 from .sheet import RESULTS, Sheet
 
-Measure = Callable[[Member, Selection, Mapping[str, int]], dict[str, int]]
+Measure = Callable[[Member, Selection, Mapping[str, int], Collection[str]], dict[str, int]]
 
 
-def _peers(member: Member, s: Selection, known: Mapping[str, int]) -> dict[str, int]:
-    return {} if set(theirs.columns(s)) <= set(known) else theirs.measure(s, known)
+def _peers(member: Member, s: Selection, known: Mapping[str, int], without: Collection[str]) -> dict[str, int]:
+    return {} if set(theirs.columns(s, without)) <= set(known) else theirs.measure(s, known, without)
 
 
-def _plada(member: Member, s: Selection, known: Mapping[str, int]) -> dict[str, int]:
+def _plada(member: Member, s: Selection, known: Mapping[str, int], without: Collection[str]) -> dict[str, int]:
     return {} if known else own.measure(s, member.groups())
 
 
-def _bounds(member: Member, s: Selection, known: Mapping[str, int]) -> dict[str, int]:
+def _bounds(member: Member, s: Selection, known: Mapping[str, int], without: Collection[str]) -> dict[str, int]:
     return {} if known else bounds.measure(s, member.groups())
 
 
@@ -51,22 +52,32 @@ SHEETS: dict[str, tuple[tuple[str, Measure], ...]] = {
 }
 
 
-def run(parts: Sequence[str], kinds: Sequence[str], *, restart: bool = False, seconds: float = math.inf) -> int:
-    """Measure what is missing of the given parts and kinds of selections; returns how many selections are left."""
+@dataclass(frozen=True)
+class Scope:
+    """What a run looks at: kinds and largest selections, formats to leave out, seconds after which none is begun."""
+
+    kinds: Collection[str] = summary.KINDS
+    up_to: float = math.inf
+    without: Collection[str] = ()
+    seconds: float = math.inf
+
+
+def run(parts: Sequence[str], scope: Scope, *, restart: bool = False) -> int:
+    """Measure what is missing of the given parts; returns how many selections were not looked at for lack of time."""
     jobs = [job for part in parts for job in SHEETS[part]]
     sheets = {name: Sheet(RESULTS / f"{name}.csv", restart=restart) for name, _ in jobs}
     if "plada" in parts:
         next(ours.backends())  # compile now, not within the first selection
     began, left = time.monotonic(), 0
     for member in members():
-        if member.kind not in kinds:
+        if member.kind not in scope.kinds or member.count > scope.up_to:
             continue
-        if time.monotonic() - began > seconds:
+        if time.monotonic() - began > scope.seconds:
             left += 1
             continue
         s, started, new = member.make(), time.monotonic(), 0
         for name, measure in jobs:
-            cells = measure(member, s, sheets[name].known(member.name))
+            cells = measure(member, s, sheets[name].known(member.name), scope.without)
             new += len(cells)
             if cells:
                 facts = {"pool_size": s.pool_size, "count": len(s.indices), "classes": s.num_classes}
@@ -87,6 +98,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--only", choices=tuple(SHEETS), help="measure only these; nothing is printed afterwards")
     parser.add_argument("--kind", nargs="+", choices=summary.KINDS, default=list(summary.KINDS), help="of selections")
+    parser.add_argument("--up-to", type=int, default=POOL_SIZE, metavar="K", help="only of at most K kept images")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        choices=theirs.NAMES,
+        default=[],
+        metavar="FORMAT",
+        help="leave out: " + ", ".join(theirs.NAMES),
+    )
     parser.add_argument("--restart", action="store_true", help="forget the sizes of earlier runs")
     parser.add_argument("--seconds", type=float, default=math.inf, metavar="S", help="start none after S seconds")
     parser.add_argument("--summary", action="store_true", help="print the table, measure nothing")
@@ -98,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = a.summary or a.losses or a.figures or a.docs or a.plot
     if not shown:
         parts = [a.only] if a.only else list(SHEETS)
-        run(parts, a.kind, restart=a.restart, seconds=a.seconds)
+        run(parts, Scope(a.kind, a.up_to, a.without, a.seconds), restart=a.restart)
     lines = summary.load()
     if a.summary or not (shown or a.only):
         for title, rows in summary.tables(lines):

@@ -32,7 +32,8 @@ class Member:
     Attributes:
         name: in the tables.
         kind: "uniform" | "acceptance" | "real".
-        part: of its kind, as the summary names it ("1 %", "k = 100", "folder order").
+        part: of its kind, as the summary names it ("1.0 %", "k = 100", "folder order").
+        count: of kept images.
         make: makes or loads it.
         groups: start offsets of the pool's groups, uint32; None for a pool without groups.
     """
@@ -40,6 +41,7 @@ class Member:
     name: str
     kind: str
     part: str
+    count: int
     make: Callable[[], Selection]
     groups: Callable[[], NDArray[np.uint32] | None]
 
@@ -59,17 +61,24 @@ def _uniform(count: int, classes: int, seed: int) -> Member:
         name, part = f"uniform-k{count:05d}-c{classes:04d}-s{seed}", f"k = {count:,}"
     else:
         name, part = f"uniform-p{rate:.3f}-c{classes:04d}", f"{100 * rate:.1f} %"
-    return Member(name, "uniform", part, partial(selections.uniform, POOL_SIZE, count, classes, seed), _none)
+    return Member(name, "uniform", part, count, partial(selections.uniform, POOL_SIZE, count, classes, seed), _none)
 
 
 def _acceptance(case: selections.Case) -> Member:
     part = f"k = {case.count:,}" if case.count else f"{100 * case.keep:.1f} %"
-    return Member(case.name, "acceptance", part, partial(selections.load, case), _synsets)
+    return Member(
+        case.name,
+        "acceptance",
+        part,
+        case.count or int(POOL_SIZE * case.keep),
+        partial(selections.load, case),
+        _synsets,
+    )
 
 
 def _real(name: str) -> Member:
-    order = name.rsplit("-", 1)[1]
-    return Member(name, "real", f"{order} order", partial(real.load, name), partial(real.groups, order))
+    _, _, _, count, order = name.split("-")
+    return Member(name, "real", f"{order} order", int(count[1:]), partial(real.load, name), partial(real.groups, order))
 
 
 def members() -> list[Member]:
@@ -77,7 +86,7 @@ def members() -> list[Member]:
     uniform = [_uniform(*line) for line in UNIFORM]
     few, many = ([m for m in uniform if (m.part[0] == "k") == small] for small in (True, False))
     large = selections.cases([0.05, 0.10])
-    first = [*selections.cases([0.01]), *selections.small_cases(), *selections.cases([0.001])]
+    first = [*selections.small_cases(), *selections.cases([0.01]), *selections.cases([0.001])]
     first += [case for case in large if case.seed == 0]
     last = [*selections.cases([0.005]), *(case for case in large if case.seed != 0)]
-    return [*map(_real, real.names()), *few, *map(_acceptance, first), *many, *map(_acceptance, last)]
+    return [*few, *map(_real, real.names()), *map(_acceptance, first), *many, *map(_acceptance, last)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from benchmarks.peers import General, Subject, general, numeric_subjects, zpaq
 from benchmarks.selections import Selection
 
 ARCHIVER = "zpaq-m5"
+NAMES = ("zstd-19", "zstd-22", "xz-9e", "bzip2", "brotli-11", ARCHIVER, "roaring", "pcodec", "openzl", "parquet")
 #: A bitmap is given to general compressors from one kept image in so many. Below, it never comes near the other layouts
 #: (2.6 times and more with one in 140,000), and 1.8 MB through every compressor takes most of the time.
 BITMAP_FROM = 2000
@@ -38,15 +39,16 @@ def index_layouts(selection: Selection) -> tuple[Layout, ...]:
     return INDEX_LAYOUTS if dense else tuple(layout for layout in INDEX_LAYOUTS if layout.name != "bitmap")
 
 
-def columns(selection: Selection) -> list[str]:
+def columns(selection: Selection, without: Collection[str] = ()) -> list[str]:
     """Every column that :func:`measure` fills, but those of the paper's layouts."""
     layouts = (*index_layouts(selection), *LABEL_LAYOUTS)
     ends = [f"{layout.stream}.{layout.name}" for layout in layouts] + ["both.joint"]
-    return [f"{tool.name}.{end}" for tool in tools() for end in ends] + [subject.column for subject in numeric()]
+    found = [f"{tool.name}.{end}" for tool in tools() if tool.name not in without for end in ends]
+    return found + [subject.column for subject in numeric() if subject.name not in without]
 
 
-def measure(selection: Selection, known: Mapping[str, int]) -> dict[str, int]:
-    """The cells that are not ``known``: bytes by column ``FORMAT.STREAM.LAYOUT``.
+def measure(selection: Selection, known: Mapping[str, int], without: Collection[str] = ()) -> dict[str, int]:
+    """The cells that are not ``known``: bytes by column ``FORMAT.STREAM.LAYOUT``, for formats not in ``without``.
 
     ``FORMAT.both.joint``: its best index layout and its best label layout compressed as one string.
 
@@ -57,10 +59,11 @@ def measure(selection: Selection, known: Mapping[str, int]) -> dict[str, int]:
     if not any(name.startswith("paper.") for name in known):
         found |= {f"paper.both.{stage}": size for stage, size in paper_sizes(selection).items()}
     for tool in tools():
-        found |= _general(tool, selection, known)
+        if tool.name not in without:
+            found |= _general(tool, selection, known)
     facts = facts_of(selection)
     for subject in numeric():
-        if subject.column not in known:
+        if subject.column not in known and subject.name not in without:
             data = subject.encode(selection)
             check(subject, data, selection, facts)
             found[subject.column] = len(data)
