@@ -84,9 +84,9 @@ def _real(name: str) -> Member:
 def members() -> list[Member]:
     """Every selection of the table, in the order of measuring."""
     uniform = [_uniform(*line) for line in UNIFORM]
-    few, many = ([m for m in uniform if (m.part[0] == "k") == small] for small in (True, False))
+    little, much = ([m for m in uniform if (m.count < 200_000) == small] for small in (True, False))
     large = selections.cases([0.05, 0.10])
     first = [*selections.small_cases(), *selections.cases([0.01]), *selections.cases([0.001])]
     first += [case for case in large if case.seed == 0]
     last = [*selections.cases([0.005]), *(case for case in large if case.seed != 0)]
-    return [*few, *map(_real, real.names()), *map(_acceptance, first), *many, *map(_acceptance, last)]
+    return [*little, *map(_real, real.names()), *map(_acceptance, first), *much, *map(_acceptance, last)]
