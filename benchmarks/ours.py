@@ -13,15 +13,7 @@ import numpy as np
 import plada_format as pf
 from plada_format import accel
 from plada_format._types import U32
-from plada_format.codecs import (
-    INDEX_CODECS,
-    LABEL_CODECS,
-    PROFILES,
-    index_adaptive,
-    index_adaptive_groups,
-    label_adaptive,
-    label_adaptive_groups,
-)
+from plada_format.codecs import INDEX_CODECS, LABEL_CODECS, PROFILES
 from plada_format.engines.stream import Stream
 
 from .layouts import Facts
@@ -40,11 +32,6 @@ __all__ = [
     "streams",
     "use",
 ]
-
-_ADAPTIVE = {
-    "index": (index_adaptive.CODEC, index_adaptive_groups.CODEC),
-    "label": (label_adaptive.CODEC, label_adaptive_groups.CODEC),
-}
 
 
 @cache
@@ -77,10 +64,7 @@ def decode_stream(codec: Any, stream: str, data: bytes, s: Selection, groups: U3
 
 def codecs(stream: str) -> list[Any]:
     """The codecs of a stream ("index" or "label"), by id."""
-    known: dict[int, Any] = dict(INDEX_CODECS if stream == "index" else LABEL_CODECS)
-    for codec in _ADAPTIVE[stream]:  # as long as they are outside the registry
-        known.setdefault(codec.id, codec)
-    return [codec for _, codec in sorted(known.items())]
+    return [codec for _, codec in sorted((INDEX_CODECS if stream == "index" else LABEL_CODECS).items())]
 
 
 def _subject(codec: Any, stream: str) -> Subject:
