@@ -71,22 +71,28 @@ def load() -> list[Line]:
 
 
 def ratios(lines: Sequence[Line], title: str) -> list[float]:
-    """Bytes of a format or bound over the paper's best layout, for each selection; empty if one has no such size."""
+    """Bytes of a format or bound over the paper's best layout, for each selection that has such a size."""
     found = []
     for line in lines:
         sizes = line.bounds | {name: size.both for name, size in (line.theirs | line.ours).items()}
-        if title not in sizes:
-            return []
-        found.append(sizes[title] / line.theirs[PAPER_NAME].both)
+        if title in sizes:
+            found.append(sizes[title] / line.theirs[PAPER_NAME].both)
     return found
 
 
 def table(columns: Sequence[tuple[str, Sequence[Line]]]) -> list[Row]:
-    """Mean ratios: one row per format, one column per list of selections, then their number and mean bytes."""
+    """Mean ratios: one row per format, one column per list of selections, then their number and mean bytes.
+
+    Where a format was not measured on all selections of a list, their number follows in brackets.
+    """
     rows: list[Row] = []
     for title in (*FORMATS, OURS, OURS_GROUPS, BOUND, BOUND_GROUPS):
-        cells = {head: ratios(part, title) for head, part in columns}
-        rows.append({"format": title} | {head: f"{mean(cell):.3f}" if cell else "" for head, cell in cells.items()})
+        row: Row = {"format": title}
+        for head, part in columns:
+            found = ratios(part, title)
+            few = f" ({len(found)})" if len(found) < len(part) else ""
+            row[head] = f"{mean(found):.3f}{few}" if found else ""
+        rows.append(row)
     rows.append({"format": "selections"} | {head: len(part) for head, part in columns})
     paper = {head: mean(line.theirs[PAPER_NAME].both for line in part) for head, part in columns}
     rows.append({"format": "paper's layout, mean bytes"} | {head: f"{value:,.0f}" for head, value in paper.items()})
@@ -102,7 +108,8 @@ def tables(lines: Sequence[Line]) -> Iterator[tuple[str, list[Row]]]:
     """(heading, rows): the table of README.md, one with all parts of every kind, one of the real selections by size."""
     yield "Chosen means", _filled([(head, of(lines, kind, part)) for head, kind, part in README])
     for kind in KINDS:
-        parts = dict.fromkeys(line.member.part for line in lines if line.member.kind == kind)
+        here = sorted((line for line in lines if line.member.kind == kind), key=lambda line: line.count)
+        parts = dict.fromkeys(line.member.part for line in here)
         yield TITLES[kind], _filled([(part, of(lines, kind, part)) for part in parts])
     real = [line for line in lines if line.member.kind == "real"]
     edges = ((0, 150), (150, 350), (350, 1000), (1000, 3000), (3000, 10_000))

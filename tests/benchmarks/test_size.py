@@ -189,10 +189,11 @@ def test_losses_are_found_in_each_stream() -> None:
     assert "bad" in text and "good" not in text and "with groups 260" in text
 
 
-def test_table_has_means_of_ratios_and_leaves_gaps_where_something_is_missing() -> None:
+def test_table_has_means_of_ratios_and_says_where_something_is_missing() -> None:
     lines = [line(200, 50), line(300, 50, grouped=100)]
     rows = {row["format"]: row for row in summary.table([("all", lines)])}
-    assert rows[OURS]["all"] == "0.600" and rows[OURS_GROUPS]["all"] == ""
+    assert rows[OURS]["all"] == "0.600" and rows[OURS_GROUPS]["all"] == "0.300 (1)"
+    assert rows[GENERAL["pcodec"]]["all"] == ""
     assert rows[PAPER_NAME]["all"] == "1.000" and rows[summary.BOUND]["all"] == "0.500"
     assert rows["selections"]["all"] == 2
 
