@@ -80,10 +80,12 @@ endef
 conformance: $(STAMP) ports
 	@$(QUIET) $(BIN)/python -m conformance --count $(CONFORMANCE_COUNT)
 
-# Hours on a quiet machine, most of it for formats; each command goes on where it was stopped, and can be run alone.
+# Hours on a quiet machine, most of it for size; each command goes on where it was stopped, and can be run alone.
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks.check_paper
-	@$(BIN)/python -m benchmarks.formats --sizes --times --plot
+	@$(BIN)/python -m benchmarks.size
+	@$(BIN)/python -m benchmarks.size --plot
+	@$(BIN)/python -m benchmarks.formats
 	@$(BIN)/python -m benchmarks.figures
 	@$(BIN)/python benchmarks/manifest/run.py
 	@$(BIN)/python benchmarks/selection/run.py

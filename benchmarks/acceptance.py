@@ -17,8 +17,7 @@ import numpy as np
 import plada_format as pf
 
 from . import ours
-from .paper_layouts import paper_sizes
-from .plots import PAPER
+from .paper_layouts import COMPRESSED, paper_sizes
 from .report import Table, write_machine
 from .selections import cases, load
 
@@ -27,7 +26,7 @@ COLUMNS = [
     "file",
     "count",
     "classes",
-    *PAPER,
+    *COMPRESSED,
     *(f"{profile}_{part}" for profile in PROFILES for part in ("bytes", "overhead", "index", "label")),
 ]
 
@@ -43,7 +42,7 @@ def main() -> int:
         selection = load(case)
         sizes = paper_sizes(selection)
         row: dict[str, Any] = {"file": case.name, "count": len(selection.indices), "classes": selection.num_classes}
-        row |= {name: sizes[name] for name in PAPER}
+        row |= {name: sizes[name] for name in COMPRESSED}
         for profile in PROFILES:
             data = pf.encode(
                 selection.indices,
@@ -65,7 +64,7 @@ def main() -> int:
                 f"{profile}_label": parts["label_codec"],
             }
         table.add(row)
-        best = min(int(row[name]) for name in PAPER)
+        best = min(int(row[name]) for name in COMPRESSED)
         ratio = row["full_bytes"] / best
         print(f"{case.name}: full {row['full_bytes']:,}, paper {best:,}, ratio {ratio:.4f}", flush=True)
     write_machine()

@@ -26,9 +26,8 @@ from . import ours
 from .formats import measure, timed_selections
 from .layouts import INDEX_LAYOUTS, LABEL_LAYOUTS
 from .measure import best_of
-from .paper_layouts import log2_choose
+from .paper_layouts import COMPRESSED, log2_choose
 from .peers import general
-from .plots import PAPER
 from .report import cpu_name, print_table, read_csv, write_csv, write_machine
 from .selections import POOL_SIZE, cases, uniform
 
@@ -142,7 +141,7 @@ def acceptance() -> Iterator[Row]:
     for profile in ("full", "baseline"):
         excess, share = [], []
         for stored in rows:
-            paper = min(int(stored[name]) for name in PAPER)
+            paper = min(int(stored[name]) for name in COMPRESSED)
             size = int(stored[f"{profile}_bytes"])
             excess.append((size - paper - int(stored[f"{profile}_overhead"]), stored["file"]))
             share.append(size / paper)

@@ -1,49 +1,27 @@
-"""Size, time and memory of plada's codecs and of the formats that one would use instead, on the same selections.
+"""Time and memory of plada's codecs and of the formats that one would use instead, on the same selections.
 
-    python -m benchmarks.formats --sizes            # every selection; one row per selection, continues where it stopped
-    python -m benchmarks.formats --sizes --only plada --restart
-    python -m benchmarks.formats --times            # 142k entries of 14.2 million; run it on a quiet machine
-    python -m benchmarks.formats --plot
+    python -m benchmarks.formats            # 142k entries of 14.2 million; run it on a quiet machine
+    python -m benchmarks.formats --plot     # draw the stored results
 
-Results: ``sizes_peers.csv``, ``sizes_plada.csv``, ``times.csv``, ``sizes.png``, ``times.png`` under
-``benchmarks/results``. Every encoded stream is decoded and compared with what went in; a wrong result stops the
-command. One core, one process.
+Results: ``times.csv`` and ``times.png`` under ``benchmarks/results``. Every encoded stream is decoded and compared
+with what went in; a wrong result stops the command. One core, one process. Sizes: ``python -m benchmarks.size``.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .layouts import INDEX_LAYOUTS, LABEL_LAYOUTS, Facts, facts_of
+from .layouts import Facts, facts_of
 from .measure import best_of, peak_memory
-from .paper_layouts import log2_choose, paper_sizes
-from .peers import Subject, general, subjects
-from .report import Table, print_table, write_csv, write_machine
-from .selections import ACCEPTANCE, POOL_SIZE, Case, Selection, cases, load, uniform
-
-RATES = (0.001, 0.01, 0.05, 0.10)
-CLASSES = (10, 100, 1000)
-
-
-def selections() -> Iterator[tuple[str, Callable[[], Selection]]]:
-    """Name and maker of every selection: the acceptance set at 1 %, 12 uniform ones, the rest, small ones first."""
-    ordered = sorted(cases(), key=lambda case: case.keep)
-    realistic = [(case.name, partial(load, case), case.keep == 0.01) for case in ordered]
-    yield from ((name, make) for name, make, first in realistic if first)
-    for keep in RATES:
-        for classes in CLASSES:
-            make = partial(uniform, POOL_SIZE, int(POOL_SIZE * keep), classes)
-            yield f"uniform-p{keep:.3f}-c{classes:04d}", make
-    yield from ((name, make) for name, make, first in realistic if not first)
+from .peers import Subject, subjects
+from .report import write_csv, write_machine
+from .selections import ACCEPTANCE, POOL_SIZE, Case, Selection, load, uniform
 
 
 def check(subject: Subject, data: bytes, selection: Selection, facts: Facts) -> None:
@@ -72,88 +50,6 @@ def base_row(name: str, selection: Selection) -> dict[str, Any]:
         "count": len(selection.indices),
         "classes": selection.num_classes,
     }
-
-
-# ---------------------------------------------------------------------------------------------------- sizes
-
-
-def peer_row(name: str, selection: Selection, peers: Sequence[Subject]) -> dict[str, Any]:
-    """Sizes of the paper's layouts and of every peer, in bytes.
-
-    ``<compressor>.both.joint``: the bytes of its best index layout and its best label layout compressed as one string.
-    """
-    facts = facts_of(selection)
-    k, labels = len(selection.indices), np.bincount(selection.labels, minlength=1)
-    present = labels[labels > 0]
-    row = base_row(name, selection)
-    row["bound.index.uniform"] = round(log2_choose(selection.pool_size, k) / 8)
-    row["bound.label.order0"] = round(float(-(present * np.log2(present / k)).sum()) / 8)
-    row |= {f"paper.both.{stage}": size for stage, size in paper_sizes(selection).items()}
-    for subject in peers:
-        data = subject.encode(selection)
-        check(subject, data, selection, facts)
-        row[subject.column] = len(data)
-    for tool in general():
-        index = min(INDEX_LAYOUTS, key=lambda layout: row[f"{tool.name}.index.{layout.name}"])
-        label = min(LABEL_LAYOUTS, key=lambda layout: row[f"{tool.name}.label.{layout.name}"])
-        row[f"{tool.name}.both.joint"] = len(tool.compress(index.pack(selection) + label.pack(selection), 1))
-    return row
-
-
-def plada_row(name: str, selection: Selection) -> dict[str, Any]:
-    """Sizes of every plada codec (streams) and of the whole file for each profile, in bytes."""
-    from . import ours
-
-    facts = facts_of(selection)
-    row = base_row(name, selection)
-    for subject in ours.streams():
-        data = subject.encode(selection)
-        check(subject, data, selection, facts)
-        row[subject.column] = len(data)
-    for subject in ours.files():
-        data = subject.encode(selection)
-        check(subject, data, selection, facts)
-        parts = ours.parts(data)
-        row[subject.column] = len(data)
-        row |= {f"{subject.column}.{key}": value for key, value in parts.items()}
-    return row
-
-
-def run_sizes(only: str, seconds: float, restart: bool) -> int:
-    """Append one row per selection to each table; returns how many selections are still to do."""
-    peers, absent = subjects(facts_of)
-    for peer, reason in absent.items():
-        print(f"left out: {peer} ({reason})", file=sys.stderr)
-    if only != "peers":
-        from . import ours
-
-        next(ours.backends())  # compile now, not within the first selection
-    makers = {"peers": lambda name, s: peer_row(name, s, peers), "plada": plada_row}
-    tiny = uniform(1000, 100, 10)
-    tables = {
-        part: Table(f"sizes_{part}.csv", list(maker("", tiny)), key="file", restart=restart)
-        for part, maker in makers.items()
-        if only in ("all", part)
-    }
-    write_machine()
-    began = time.monotonic()
-    missing = 0
-    for name, make in selections():
-        todo = [part for part, table in tables.items() if name not in table.done]
-        if not todo:
-            continue
-        if time.monotonic() - began > seconds:
-            missing += 1
-            continue
-        selection = make()
-        for part in todo:
-            tables[part].add(makers[part](name, selection))
-        print(name, flush=True)
-    print(f"{missing} selections still to do" if missing else "all selections done")
-    return missing
-
-
-# ---------------------------------------------------------------------------------------------------- times
 
 
 def timed_selections() -> list[Selection]:
@@ -243,32 +139,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.formats", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", action="store_true", help="sizes of every selection")
-    parser.add_argument("--times", action="store_true", help="times and memory at the working point")
-    parser.add_argument("--plot", action="store_true", help="draw the stored results")
-    parser.add_argument("--summary", action="store_true", help="print the mean size of each format at each keep rate")
-    parser.add_argument(
-        "--only", choices=("all", "peers", "plada"), default="all", help="which table of sizes (default: all)"
-    )
-    parser.add_argument("--seconds", type=float, default=math.inf, metavar="S", help="start none after S seconds")
-    parser.add_argument("--restart", action="store_true", help="forget the rows of earlier runs")
+    parser.add_argument("--plot", action="store_true", help="draw the stored results, measure nothing")
     parser.add_argument("--repeats", type=int, default=20, help="best of how many (default: 20)")
     parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
     arguments = parser.parse_args(argv)
-    if not (arguments.sizes or arguments.times or arguments.plot or arguments.summary):
-        parser.error("say --sizes, --times, --summary or --plot")
-    if arguments.sizes:
-        run_sizes(arguments.only, arguments.seconds, arguments.restart)
-    if arguments.times:
+    if not arguments.plot:
         run_times(arguments.repeats, not arguments.no_memory)
-    if arguments.summary:
-        from .plots import summary
+    from .plots import draw
 
-        print_table(summary())
-    if arguments.plot:
-        from .plots import draw
-
-        draw()
+    draw()
     return 0
 
 

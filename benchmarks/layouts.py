@@ -18,12 +18,13 @@ Array = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a decoder of a peer is told for nothing: pool size, count, number of classes, bytes per gap."""
+    """What a decoder is told for nothing: pool size, count, classes, bytes per gap; the indices, for labels."""
 
     pool_size: int
     count: int
     num_classes: int
     gap_width: int
+    indices: NDArray[np.uint32]
 
     @property
     def label_width(self) -> int:
@@ -58,7 +59,7 @@ def facts_of(selection: Selection) -> Facts:
     """The side information of a selection."""
     largest = int(gaps_of(selection.indices).max(initial=0))
     width = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
-    return Facts(selection.pool_size, len(selection.indices), selection.num_classes, width)
+    return Facts(selection.pool_size, len(selection.indices), selection.num_classes, width, selection.indices)
 
 
 def narrow_gaps(selection: Selection) -> Array:

@@ -2,40 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import cache
+from inspect import Parameter, signature
 from typing import Any
+
+import numpy as np
 
 import plada_format as pf
 from plada_format import accel
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS, PROFILES, IndexCodec, LabelCodec
+from plada_format._types import U32
+from plada_format.codecs import INDEX_CODECS, LABEL_CODECS, PROFILES
 from plada_format.engines.stream import Stream
 
 from .layouts import Facts
 from .peers import Subject
 from .selections import Selection
 
-__all__ = ["PROFILES", "backends", "files", "parts", "streams", "use"]
+__all__ = [
+    "PROFILES",
+    "backends",
+    "codecs",
+    "decode_stream",
+    "encode_stream",
+    "files",
+    "needs_groups",
+    "parts",
+    "streams",
+    "use",
+]
 
 
-def _index(codec: IndexCodec) -> Subject:
+@cache
+def _beside(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of what a codec looks at beside its stream: its keyword-only arguments."""
+    return tuple(name for name, value in signature(function).parameters.items() if value.kind is Parameter.KEYWORD_ONLY)
+
+
+def needs_groups(codec: Any) -> bool:
+    """Whether the codec works only with the pool's groups."""
+    return "groups" in _beside(codec.encode)
+
+
+def encode_stream(codec: Any, stream: str, s: Selection, groups: U32 | None = None) -> bytes:
+    """The bare index or label stream of a selection by any codec; ``groups`` for those that need them."""
+    known = {"indices": s.indices, "pool_size": s.pool_size, "groups": groups}
+    more = {name: known[name] for name in _beside(codec.encode)}
+    if stream == "index":
+        return bytes(codec.encode(s.indices, s.pool_size, **more))
+    return bytes(codec.encode(s.labels, s.num_classes, **more))
+
+
+def decode_stream(codec: Any, stream: str, data: bytes, s: Selection, groups: U32 | None = None) -> Any:
+    """Inverse of :func:`encode_stream`: the index or label array. Of ``s`` only what a decoder knows is used."""
+    known = {"indices": s.indices, "pool_size": s.pool_size, "groups": groups}
+    more = {name: known[name] for name in _beside(codec.decode)}
+    bound = s.pool_size if stream == "index" else s.num_classes
+    return codec.decode(Stream(data), bound, len(s.indices), **more)[0]
+
+
+def codecs(stream: str) -> list[Any]:
+    """The codecs of a stream ("index" or "label"), by id."""
+    return [codec for _, codec in sorted((INDEX_CODECS if stream == "index" else LABEL_CODECS).items())]
+
+
+def _subject(codec: Any, stream: str) -> Subject:
     def decode(data: bytes, facts: Facts) -> Any:
-        return codec.decode(Stream(data), facts.pool_size, facts.count)[0]
+        told = Selection("", facts.indices, np.zeros(0, np.uint16), facts.pool_size, facts.num_classes)
+        return decode_stream(codec, stream, data, told)
 
-    return Subject("plada", "index", codec.name, lambda s: codec.encode(s.indices, s.pool_size), decode)
-
-
-def _label(codec: LabelCodec) -> Subject:
-    def decode(data: bytes, facts: Facts) -> Any:
-        return codec.decode(Stream(data), facts.num_classes, facts.count)[0]
-
-    return Subject("plada", "label", codec.name, lambda s: codec.encode(s.labels, s.num_classes), decode)
+    return Subject("plada", stream, codec.name, lambda s: encode_stream(codec, stream, s), decode)
 
 
 def streams() -> list[Subject]:
-    """Every registered codec as a bare stream, by id."""
-    index = [_index(codec) for _, codec in sorted(INDEX_CODECS.items())]
-    return index + [_label(codec) for _, codec in sorted(LABEL_CODECS.items())]
+    """Every codec that needs no groups as a bare stream, by id."""
+    found = ((codec, stream) for stream in ("index", "label") for codec in codecs(stream))
+    return [_subject(codec, stream) for codec, stream in found if not needs_groups(codec)]
 
 
 def files() -> list[Subject]:

@@ -32,6 +32,9 @@ from numpy.typing import NDArray
 
 from .selections import Selection
 
+#: The stages that the paper sends: Huffman (table counted) and Zstd-19.
+COMPRESSED = ("huffman_idx", "huffman_bmp", "zstd19_idx", "zstd19_bmp")
+
 
 def gap_bytes(indices: NDArray[np.uint32]) -> bytes:
     """Differences of the indices (the first counted from 0) in the smallest of uint8, uint16, uint32 that holds all."""
@@ -120,8 +123,7 @@ def paper_sizes(selection: Selection) -> dict[str, int]:
 
 def best_paper_size(sizes: Mapping[str, int]) -> tuple[str, int]:
     """Name and bytes of the smallest of the paper's Huffman (table counted) and Zstd-19 layouts."""
-    names = [f"{stage}_{layout}" for stage in ("huffman", "zstd19") for layout in ("idx", "bmp")]
-    best = min(names, key=lambda name: sizes[name])
+    best = min(COMPRESSED, key=lambda name: sizes[name])
     return best, sizes[best]
 
 

@@ -10,8 +10,12 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,12 +50,14 @@ class General:
     decompress: Callable[[bytes, int], bytes]
 
 
-def _lzma_filters(width: int) -> list[dict[str, int]]:
+def _lzma_filters(width: int, size: int) -> list[dict[str, int]]:
+    """Preset 9e with a dictionary that holds ``size`` bytes: the preset's own 64 MiB would be filled in vain."""
     aligned = {1: 0, 2: 1, 4: 2}[width]
     return [
         {
             "id": lzma.FILTER_LZMA2,
             "preset": 9 | lzma.PRESET_EXTREME,
+            "dict_size": min(1 << 26, max(1 << 16, 1 << (size - 1).bit_length())),
             "lc": 3 if aligned < 2 else 2,
             "lp": aligned,
             "pb": aligned,
@@ -60,11 +66,11 @@ def _lzma_filters(width: int) -> list[dict[str, int]]:
 
 
 def _xz(data: bytes, width: int) -> bytes:
-    return lzma.compress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width))
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width, len(data)))
 
 
 def _unxz(data: bytes, width: int) -> bytes:
-    return lzma.decompress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width))
+    return lzma.decompress(data, lzma.FORMAT_RAW, filters=_lzma_filters(width, 1 << 26))
 
 
 def _zstd(level: int) -> General:
@@ -93,6 +99,32 @@ def general() -> list[General]:
     except ImportError:
         pass
     return found
+
+
+def zpaq() -> General | None:
+    """The archiver zpaq with method 5, one file per archive; None where it is not installed.
+
+    It is no library, so it stays out of :func:`general`, whose tools are timed too.
+    """
+    if shutil.which("zpaq") is None:
+        return None
+
+    def run(folder: str, *arguments: str) -> None:
+        subprocess.run(["zpaq", *arguments, "-t1"], cwd=folder, check=True, capture_output=True)
+
+    def compress(data: bytes, width: int) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "x").write_bytes(data)
+            run(folder, "a", "a.zpaq", "x", "-m5")
+            return (Path(folder) / "a.zpaq").read_bytes()
+
+    def decompress(data: bytes, width: int) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "a.zpaq").write_bytes(data)
+            run(folder, "x", "a.zpaq")
+            return (Path(folder) / "x").read_bytes()
+
+    return General("zpaq-m5", compress, decompress)
 
 
 def _general_subject(tool: General, layout: Layout, facts_of: Callable[[Selection], Facts]) -> Subject:
@@ -258,12 +290,19 @@ def subjects(facts_of: Callable[[Selection], Facts]) -> tuple[list[Subject], dic
     found = [
         _general_subject(tool, layout, facts_of) for tool in general() for layout in (*INDEX_LAYOUTS, *LABEL_LAYOUTS)
     ]
+    numeric, absent = numeric_subjects()
+    if not any(subject.name == "brotli-11" for subject in found):
+        absent["brotli-11"] = "No module named 'brotli'"
+    return found + numeric, absent
+
+
+def numeric_subjects() -> tuple[list[Subject], dict[str, str]]:
+    """The numeric and columnar formats, and the reason for each that is missing here."""
+    found: list[Subject] = []
     absent: dict[str, str] = {}
     for name, make in (("roaring", _roaring), ("pcodec", _pcodec), ("openzl", _openzl), ("parquet", _parquet)):
         try:
             found += list(make())
         except ImportError as problem:
             absent[name] = str(problem)
-    if not any(subject.name == "brotli-11" for subject in found):
-        absent["brotli-11"] = "No module named 'brotli'"
     return found, absent

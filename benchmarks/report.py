@@ -103,7 +103,7 @@ def cpu_name() -> str:
     return name
 
 
-def write_machine(name: str = "machine.json") -> None:
+def write_machine(folder: Path = RESULTS) -> None:
     """Store :func:`machine` beside the results."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / name).write_text(json.dumps(machine(), indent=1) + "\n")
+    folder.mkdir(exist_ok=True)
+    (folder / "machine.json").write_text(json.dumps(machine(), indent=1) + "\n")

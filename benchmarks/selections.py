@@ -5,7 +5,7 @@ synsets diffuse down the WordNet tree, an image is its synset's embedding plus n
 negative squared distances to class centres, the energy is -logsumexp of the logits, and the images of lowest energy
 are kept.
 
-    python -m benchmarks.selections            # writes the 105 files of the acceptance set (21 pools; about 3 minutes)
+    python -m benchmarks.selections            # writes the 147 files of the acceptance set (21 pools; about 3 minutes)
     python -m benchmarks.selections --list
 
 Files lie in ``.cache/selections`` (or ``$PLADA_SELECTIONS``): one ``.npz`` per selection with ``indices`` uint32 and
@@ -38,6 +38,7 @@ DIMENSIONS = 16
 RHO = 0.9
 TEMPERATURE = 6.0
 KEEP = (0.001, 0.005, 0.01, 0.05, 0.10)
+COUNTS = (100, 1000)
 SEEDS = (0, 1, 2)
 POOL_SIZE = 14_197_114
 
@@ -62,17 +63,19 @@ class Setting:
 
 @dataclass(frozen=True, order=True)
 class Case:
-    """One file of the acceptance set."""
+    """One file of the acceptance set: a fraction of the pool, or ``count`` images where that is not 0."""
 
     setting: Setting
     seed: int
     keep: float
+    count: int = 0
 
     @property
     def name(self) -> str:
         """Name of the file without its suffix; sorts by class count, noise, seed, rate."""
         s = self.setting
-        return f"c{s.classes:03d}-n{s.noise:.2f}-{s.centres}-s{self.seed}-p{self.keep:.3f}"
+        kept = f"k{self.count}" if self.count else f"p{self.keep:.3f}"
+        return f"c{s.classes:03d}-n{s.noise:.2f}-{s.centres}-s{self.seed}-{kept}"
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,16 @@ ACCEPTANCE = (
 def cases(keep: Sequence[float] = KEEP) -> list[Case]:
     """All files of the acceptance set (105 with every rate), in a fixed order."""
     return [Case(setting, seed, rate) for setting in ACCEPTANCE for seed in SEEDS for rate in keep]
+
+
+def small_cases(counts: Sequence[int] = COUNTS) -> list[Case]:
+    """The small files of the acceptance set (42 with every count), in a fixed order."""
+    return [
+        Case(setting, seed, (count + 0.5) / POOL_SIZE, count)
+        for setting in ACCEPTANCE
+        for seed in SEEDS
+        for count in counts
+    ]
 
 
 def folder() -> Path:
@@ -248,7 +261,7 @@ def _save(path: Path, write: str, **arrays: NDArray[np.generic]) -> None:
         raise
 
 
-def generate(keep: Sequence[float] = KEEP) -> None:
+def generate(keep: Sequence[float] = KEEP, counts: Sequence[int] = COUNTS) -> None:
     """Write every missing file of the acceptance set; all settings with seed 0 come first."""
     target = folder()
     target.mkdir(parents=True, exist_ok=True)
@@ -256,7 +269,8 @@ def generate(keep: Sequence[float] = KEEP) -> None:
     _save(target / "groups.npy", "npy", groups=group_starts(synsets))
     for seed in SEEDS:
         for setting in ACCEPTANCE:
-            missing = [c for rate in keep if not (target / f"{(c := Case(setting, seed, rate)).name}.npz").exists()]
+            here = [c for c in (*cases(keep), *small_cases(counts)) if (c.setting, c.seed) == (setting, seed)]
+            missing = [case for case in here if not (target / f"{case.name}.npz").exists()]
             if not missing:
                 continue
             began = time.perf_counter()
@@ -273,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the names of all files and whether they are there")
     arguments = parser.parse_args(argv)
     if arguments.list:
-        for case in cases():
+        for case in (*cases(), *small_cases()):
             print(case.name, "present" if (folder() / f"{case.name}.npz").exists() else "missing")
         return 0
     generate()

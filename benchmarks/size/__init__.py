@@ -1,0 +1,1 @@
+"""The size table: every other format's bytes beside ours, on uniform, simulated and real selections."""
