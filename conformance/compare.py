@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.cases import Codecs, codecs_of
-from conformance.protocol import OWN_CODES, Answer, Case
+from conformance.protocol import HANGS, OWN_CODES, Answer, Case
 from conformance.workers import Spec, Worker, capabilities
 from plada_format import ErrorCode
 
@@ -51,6 +51,12 @@ class Verdicts:
         others = {a for a in self.answers.values() if a.code != ZSTD_FRAME}
         found = {a.code for a in self.answers.values()}
         return self.zstd and ZSTD_FRAME in found and len(others) <= 1 and not found & set(OWN_CODES)
+
+    @property
+    def frame_hangs(self) -> bool:
+        """A Zstandard library does not come back from a frame that the others refuse."""
+        found = {a.code for a in self.answers.values()}
+        return self.zstd and found == {ZSTD_FRAME, HANGS}
 
     def text(self) -> str:
         """One line."""

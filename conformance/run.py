@@ -43,6 +43,7 @@ class Tally:
         adaptive: cases whose section table names an adaptive codec.
         frames: cases whose section table names a Zstandard codec.
         frame_differences: those where workers only differ in whether the frame can be decompressed.
+        frame_hangs: those where a worker's Zstandard library does not come back, and the others refuse the frame.
         disagreements: all others where they differ.
         found: lines of :func:`conformance.findings.keep` for disagreements.
         frames_found: such lines for differences about frames, one of each batch.
@@ -54,13 +55,14 @@ class Tally:
     adaptive: int = 0
     frames: int = 0
     frame_differences: int = 0
+    frame_hangs: int = 0
     disagreements: int = 0
     found: list[dict[str, Any]] = field(default_factory=list)
     frames_found: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         """Take over the counts of another batch."""
-        for name in ("files", "adaptive", "frames", "frame_differences", "disagreements"):
+        for name in ("files", "adaptive", "frames", "frame_differences", "frame_hangs", "disagreements"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.by_code.update(other.by_code)
         self.asked.update(other.asked)
@@ -81,6 +83,12 @@ class Tally:
             self.frame_differences += 1
             if not self.frames_found:
                 self.frames_found.append(findings.keep(panel, case, verdicts, what))
+            return
+        if verdicts.frame_hangs:  # not made smaller: each try would take as long as it takes to see that it hangs
+            self.frame_hangs += 1
+            print(f"HANGS in {what}: {verdicts.text()}", file=sys.stderr, flush=True)
+            answers = {name: name_of(a.code) for name, a in verdicts.answers.items()}
+            self.frames_found.append({"what": what, "answers": answers, "file": case.file.hex()})
             return
         self.disagreements += 1
         if len(self.found) < MOST_FINDINGS:
@@ -267,6 +275,7 @@ def report(progress: Progress) -> str:
         f"{v.files:,} readings of vectors, {m.files:,} mutants in {progress.seconds:,.0f} s; "
         f"{m.adaptive:,} with adaptive codecs, {m.frames:,} with Zstandard",
         f"differences about a Zstandard frame only: {m.frame_differences + v.frame_differences}",
+        f"frames at which a Zstandard library hangs: {m.frame_hangs + v.frame_hangs}",
         f"disagreements: {m.disagreements + v.disagreements}",
     ]
     return "\n".join(lines)

@@ -113,7 +113,10 @@ def test_differences_are_seen() -> None:
     assert Verdicts({"p": a, "q": frame}, True).about_frame
     assert not Verdicts({"p": a, "q": frame}, False).about_frame
     assert not Verdicts({"p": a, "q": frame, "r": b}, True).about_frame
-    assert not Verdicts({"p": frame, "q": Answer(HANGS)}, True).about_frame
+    hanging = Verdicts({"p": frame, "q": Answer(HANGS)}, True)
+    assert not hanging.about_frame and hanging.frame_hangs
+    assert not Verdicts({"p": frame, "q": Answer(HANGS)}, False).frame_hangs
+    assert not Verdicts({"p": Answer(0), "q": Answer(HANGS)}, True).frame_hangs
 
 
 LIAR = '''#!{python}
