@@ -34,7 +34,13 @@ def figures(lines: Sequence[Line]) -> list[Row]:
         row("uniform, k >= 10,000: index over log2 C(N, k)", 1.003, 1.001, large, worst=True, digits=5),
         row("uniform, k <= 10,000: index bytes above log2 C(N, k)", 6, 3, small, worst=True, digits=1),
         row("k = 100, 1,000: best of all, whole archives", 1.00, 0.95, alone(few, streams(whole)), more=archives),
-        row("k = 100, 1,000: best of all, zpaq without constant bytes", 1.00, 0.95, alone(few, streams(bare)), more=archives),
+        row(
+            "k = 100, 1,000: best of all, zpaq without constant bytes",
+            1.00,
+            0.95,
+            alone(few, streams(bare)),
+            more=archives,
+        ),
     ]
 
 
