@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from conformance.compare import Panel, Verdicts, name_of
-from conformance.protocol import Case
+from conformance.protocol import OWN_CODES, Case
 from conformance.workers import ROOT
 from fuzz.anatomy import parse
 
@@ -60,7 +60,7 @@ def _without(data: bytes, at: int, size: int) -> bytes | None:
 
 
 def keep(panel: Panel, case: Case, verdicts: Verdicts, what: str, *, folder: Path = FOLDER) -> dict[str, object]:
-    """Write a disagreement out, made smaller unless it is about a frame only; returns its line for the summary."""
+    """Write a disagreement out; returns its line. Made smaller unless about a frame or a worker that died."""
     names = list(verdicts.answers)
     codes = {name: a.code for name, a in verdicts.answers.items()}
 
@@ -68,7 +68,8 @@ def keep(panel: Panel, case: Case, verdicts: Verdicts, what: str, *, folder: Pat
         found = panel.ask(candidate, names)
         return not found.agree and {name: a.code for name, a in found.answers.items()} == codes
 
-    small = case if verdicts.about_frame else shrink(case, holds)
+    own = set(codes.values()) & set(OWN_CODES)  # asking again what hangs would take minutes
+    small = case if verdicts.about_frame or own else shrink(case, holds)
     digest = hashlib.sha256(small.file).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{digest}.plada").write_bytes(small.file)
@@ -78,7 +79,7 @@ def keep(panel: Panel, case: Case, verdicts: Verdicts, what: str, *, folder: Pat
         "bytes": len(small.file),
         "answers": {
             name: name_of(a.code) + (f" {a.digest.hex()}" if a.code == 0 else "")
-            for name, a in panel.ask(small, names).answers.items()
+            for name, a in (verdicts if small is case else panel.ask(small, names)).answers.items()
         },
         "pool_size": small.pool_size,
         "fingerprint": small.fingerprint.hex() if small.fingerprint else None,

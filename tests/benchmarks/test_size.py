@@ -198,6 +198,22 @@ def test_table_has_means_of_ratios_and_says_where_something_is_missing() -> None
     assert rows["selections"]["all"] == 2
 
 
+def test_tables_go_between_the_marks(tmp_path: Path) -> None:
+    lines = [line(200, 50, grouped=100)]
+    readme, docs = tmp_path / "README.md", tmp_path / "docs.md"
+    readme.write_text(f"before\n{summary.BEGIN}old\n{summary.END}after\n")
+    docs.write_text(f"{summary.BEGIN}{summary.END}")
+    summary.write_docs(lines, readme, docs)
+    first = readme.read_text()
+    assert first.startswith("before\n") and first.endswith("after\n") and "old" not in first
+    assert f"| **{OURS}** | **0.500** |" in first and "**Acceptance set**" in docs.read_text()
+    summary.write_docs(lines, readme, docs)
+    assert readme.read_text() == first
+    docs.write_text("no marks")
+    with pytest.raises(SystemExit, match="marks"):
+        summary.write_docs(lines, readme, docs)
+
+
 def test_figures_can_be_reached_and_missed() -> None:
     def first(lines: list[summary.Line]) -> dict[str, object]:
         return next(row for row in figures.figures(lines) if str(row["figure"]).startswith("1 %: paper"))
