@@ -95,6 +95,8 @@ def _add_score(subparsers: Subparsers) -> None:
 
 
 def _add_select(subparsers: Subparsers) -> None:
+    from .rehearsal.flags import add_flags
+
     parser = subparsers.add_parser("select", help="choose pool images from a score table and write the payload")
     parser.add_argument("table", help="score table folder")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="payload to write")
@@ -143,6 +145,7 @@ def _add_select(subparsers: Subparsers) -> None:
     parser.add_argument("--use-groups", action="store_true", help="let the codec use the pool's groups")
     parser.add_argument("--report", metavar="FILE.html", help="write a report beside it")
     parser.add_argument("--force", action="store_true", help="replace an existing payload")
+    add_flags(parser)
     parser.set_defaults(run=run_select)
 
 
@@ -236,11 +239,15 @@ def run_select(args: argparse.Namespace) -> int:
     from plada_format.errors import UserError
     from plada_format.manifest import Manifest
 
-    from .pipeline import select_payload, write_outcome
+    from .pipeline import refuse_existing, select_payload, write_outcome
+    from .rehearsal.flags import check_flags
     from .safety_net import SafetyNet
     from .scoretable import ScoreTable
     from .select import Policy, parse_bytes
 
+    check_flags(args)
+    if args.policy == "auto" and not args.force:
+        refuse_existing(args.output)  # before minutes of work
     manifest = Manifest.open(args.pool)
     table = ScoreTable.open(args.table, pool_fingerprint=manifest.fingerprint, pool_size=len(manifest))
     more = {} if args.consensus_of is None else {"consensus_of": tuple(args.consensus_of)}
@@ -274,7 +281,18 @@ def run_select(args: argparse.Namespace) -> int:
         matrix, precision = _soft_labels(args, table, policy, manifest, {**wish, "metadata": metadata})
         wish["soft_labels"] = matrix
         metadata = {"dirichlet_precision": precision, **metadata}
+    rehearsal = None
+    if args.policy == "auto":
+        from .rehearsal.command import select_auto
+
+        rehearsal = select_auto(args, table, manifest, wish["budget"], {**wish, "metadata": metadata})
+        policy, wish = rehearsal.chosen.policy, {**wish, "budget": None, "count": rehearsal.chosen.count}
     outcome = select_payload(table, policy, metadata=metadata, **wish)
+    if rehearsal is not None:
+        from .rehearsal import write_rehearsal
+
+        outcome.record["request"] |= {"budget": rehearsal.budget, "policy": "auto"}
+        write_rehearsal(rehearsal, outcome.data, args.output)
     write_outcome(outcome, args.output, overwrite=args.force)
     for line in outcome.warnings:
         print(f"plada: warning: {line}", file=sys.stderr)

@@ -180,6 +180,12 @@ def record_paths(payload_path: str | os.PathLike[str]) -> tuple[Path, Path]:
     return base.with_name(base.name + ".selection.json"), base.with_name(base.name + ".selection.safetensors")
 
 
+def refuse_existing(path: str | os.PathLike[str]) -> None:
+    """Raise UserError if there is a file at ``path``."""
+    if Path(path).exists():
+        raise UserError(f"{path} exists; use --force to replace it")
+
+
 def write_outcome(outcome: Outcome, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Write the payload and, beside it, its record; each file appears whole or not at all, the payload last.
 
@@ -191,8 +197,8 @@ def write_outcome(outcome: Outcome, path: str | os.PathLike[str], *, overwrite: 
     """
     path = Path(path)
     json_path, arrays_path = record_paths(path)
-    if not overwrite and path.exists():
-        raise UserError(f"{path} exists; use --force to replace it")
+    if not overwrite:
+        refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(arrays_path) as file:
         file.write(serialise(outcome.arrays, {"format": "plada selection 1"}))
