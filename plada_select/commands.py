@@ -202,14 +202,16 @@ def run_score(args: argparse.Namespace) -> int:
         raise UserError(f"score: {', '.join(missing)} missing (or --merge to gather shards)")
     import plada_format as pf
     from plada_train import load_checkpoint, open_source, set_up_torch
+    from plada_train.pool_order import in_pool_order
 
     from .score import open_context, parse_shard, score_pool
 
     shard = parse_shard(args.shard)
     set_up_torch()
+    manifest = pf.Manifest.open(args.pool)
     context = open_context(
-        open_source(args.images),
-        pf.Manifest.open(args.pool),
+        in_pool_order(open_source(args.images), manifest),
+        manifest,
         load_checkpoint(args.teacher),
         args.table,
         device=args.device,
@@ -316,13 +318,16 @@ def _soft_labels(
     if missing:
         raise UserError(f"--soft-labels needs {' and '.join(missing)}: the average is over the kept images")
     from plada_train import load_checkpoint, open_source, set_up_torch
+    from plada_train.pool_order import in_pool_order
 
     from .pipeline import select_payload
     from .score import reopen_context
     from .soft import average_soft_labels, precision_text
 
     set_up_torch()
-    context = reopen_context(open_source(args.images), manifest, load_checkpoint(args.teacher), table.folder)
+    context = reopen_context(
+        in_pool_order(open_source(args.images), manifest), manifest, load_checkpoint(args.teacher), table.folder
+    )
     first = select_payload(table, policy, **wish).selection
     moments = average_soft_labels(context, first.indices, first.labels)
     return moments.averages(), precision_text(moments)

@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from plada_format.errors import UserError
 
 from ..payload import PayloadSpec, short_metadata
@@ -40,6 +38,7 @@ def select_auto(
         UserError: the target does not fit the table, the proxy is the teacher's architecture, the budget is too small.
     """
     from plada_train import load_checkpoint, load_model, open_source, open_task, set_up_torch
+    from plada_train.pool_order import in_pool_order
 
     from .rows import LazyRows
     from .students import ProxyStudent, check_proxy, open_validation
@@ -82,25 +81,6 @@ def select_auto(
     for line in summary(found):
         print(line, file=sys.stderr)
     return found
-
-
-def in_pool_order(source: ImageSource, manifest: Manifest) -> ImageSource:
-    """The images in the order of the pool.
-
-    Raises:
-        UserError: images of the pool are missing.
-    """
-    from plada_train import SubsetSource, resolve_keys
-
-    wanted = np.arange(len(manifest), dtype=np.int64)
-    places = resolve_keys(source, manifest, wanted)
-    missing = np.flatnonzero(places < 0)
-    if missing.size:
-        raise UserError(
-            f"{source.spec}: {missing.size} of the pool's {len(manifest)} images are missing"
-            f" (first: {manifest.key(int(missing[0]))}); use the images that the manifest was built from"
-        )
-    return source if np.array_equal(places, wanted) and len(source) == len(manifest) else SubsetSource(source, places)
 
 
 def _device(name: str) -> Any:
