@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 CODEC_TESTS := $(wildcard tests/format tests/vectors)
 
 # Spinning OpenMP threads make a shared machine many times slower; unit tests are too small for a second thread.
@@ -45,15 +47,15 @@ lint: $(STAMP)
 codec-checks: $(STAMP)
 	@echo "== codec, kernels compiled with bounds checks"
 	@$(QUIET) NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.cache/numba-bounds PLADA_ACCEL=numba HYPOTHESIS_PROFILE=quick \
-		$(BIN)/python -m pytest -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
+		$(PYTEST) -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
 	@echo "== codec, kernels not compiled"
 	@$(QUIET) NUMBA_DISABLE_JIT=1 PLADA_ACCEL=numba HYPOTHESIS_PROFILE=quick \
-		$(BIN)/python -m pytest -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
+		$(PYTEST) -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
 
 unit: $(STAMP)
 	@echo "== all tests"
 	@mkdir -p .cache && rm -f .cache/coverage*
-	@$(QUIET) $(BIN)/python -m pytest --cov --cov-report=term --durations=10 $(PYTEST_ARGS) tests
+	@$(QUIET) $(PYTEST) --cov --cov-report=term --durations=10 $(PYTEST_ARGS) tests
 
 demo: $(STAMP)
 	@$(BIN)/python -m plada_select.demo
