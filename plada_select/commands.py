@@ -125,6 +125,18 @@ def _add_select(subparsers: Subparsers) -> None:
         "--alpha", default="0", help="quota of class c ~ N_c^alpha (default: %(default)s, equal quotas)"
     )
     parser.add_argument("--share", default="1", help="part of the images given out by quota (default: %(default)s)")
+    parser.add_argument(
+        "--rate",
+        default="0",
+        metavar="LAMBDA",
+        help="weigh an image's rank against its bits: LAMBDA doublings of the rank within its class for a bit",
+    )
+    parser.add_argument(
+        "--agreement",
+        default="0",
+        metavar="TAU",
+        help="pass over images whose label is rare in their group: TAU doublings of the rank for a bit of surprise",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random criterion")
     parser.add_argument("--weights", type=float, metavar="T", help="send importance weights ~ exp(-score / T)")
     parser.add_argument(
@@ -242,6 +254,7 @@ def run_select(args: argparse.Namespace) -> int:
     from plada_format.manifest import Manifest
 
     from .pipeline import refuse_existing, select_payload, write_outcome
+    from .refine import Refine
     from .rehearsal.flags import check_flags
     from .safety_net import SafetyNet
     from .scoretable import ScoreTable
@@ -258,6 +271,7 @@ def run_select(args: argparse.Namespace) -> int:
         direction=args.direction,
         safety_net=SafetyNet(args.alpha, args.share) if args.safety_net else None,
         seed=args.seed,
+        refine=Refine(args.rate, args.agreement) or None,
         **more,
     )
     metadata = {}
@@ -278,6 +292,7 @@ def run_select(args: argparse.Namespace) -> int:
         "allow_missing_classes": args.allow_missing_classes,
         "weight_temperature": args.weights,
         "encode_options": options,
+        "group_starts": manifest.group_starts,
     }
     if args.soft_labels:
         matrix, precision = _soft_labels(args, table, policy, manifest, {**wish, "metadata": metadata})

@@ -62,6 +62,7 @@ def select_auto(
         spec,
         budget,
         allow_missing_classes=args.allow_missing_classes,
+        group_starts=manifest.group_starts,
     )
     rows = LazyRows(backbone, images, args.cache, "pool features", **how)
     proxy = ProxyStudent(rows, validation, table.num_classes, name=args.proxy, device=str(how["device"]))

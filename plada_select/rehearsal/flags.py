@@ -7,7 +7,15 @@ import argparse
 from plada_format.errors import UserError
 
 #: What ``--policy auto`` decides itself, with the defaults of these flags.
-DECIDED = {"criterion": "energy", "direction": "low", "safety_net": False, "alpha": "0", "share": "1"}
+DECIDED = {
+    "criterion": "energy",
+    "direction": "low",
+    "safety_net": False,
+    "alpha": "0",
+    "share": "1",
+    "rate": "0",
+    "agreement": "0",
+}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

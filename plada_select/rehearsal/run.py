@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plada_format.errors import UserError
 
 from ..payload import PayloadSpec, fit_budget
+from ..raterank import refined
 from ..select import Policy, Ranking, Selection, floor_share, rank
 from .candidates import Candidate
 from .halving import Measure, successive_halving
@@ -64,6 +66,7 @@ def make_arms(
     *,
     allow_missing_classes: bool = False,
     ranker: Ranker = rank,
+    group_starts: NDArray[np.integer] | None = None,
 ) -> list[Arm]:
     """Every candidate as a file within the budget, measured by the real encoder; equal selections only once.
 
@@ -74,6 +77,7 @@ def make_arms(
         budget: bytes of the whole file.
         allow_missing_classes: see :func:`plada_select.fit_budget`.
         ranker: makes the order of a policy.
+        group_starts: of the pool, for policies that weigh bits.
 
     Raises:
         UserError: the budget is too small.
@@ -85,7 +89,7 @@ def make_arms(
         policy = candidate.policy
         whole = Candidate(policy).name
         if whole not in largest:
-            ranking = ranker(table, policy)
+            ranking = refined(ranker(table, policy), policy.refine, group_starts)
             fitted = fit_budget(ranking, spec, budget, allow_missing_classes=allow_missing_classes)
             largest[whole] = ranking, len(fitted.selection)
         ranking, most = largest[whole]

@@ -1,0 +1,125 @@
+"""Tables and plots of the frontier, from its rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+from plada_format.atomic import atomic_write
+
+from .curves import Curve, auto_curve, duel, mean_curve, ratio
+from .measure import Row
+from .policies import OURS, PAPER
+
+BUDGETS = (300, 1000, 4000, 16000)
+PLAIN = "paper: lowest energy"
+
+
+def write(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """rows.csv, tables.md and one plot per task.
+
+    Raises:
+        SystemExit: no rows yet.
+    """
+    if not rows:
+        raise SystemExit("no rows yet: run the students first")
+    ordered = sorted(rows, key=lambda row: (row.task, row.policy, row.count, row.seed))
+    paths = [_csv(ordered, folder / "rows.csv"), folder / "tables.md"]
+    with atomic_write(paths[1]) as file:
+        file.write(tables(ordered).encode())
+    return paths + _plots(ordered, folder / "plots")
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """Markdown: bytes at equal accuracy by task, and auto against fixed policies by budget."""
+    return f"{_equal_accuracy(rows)}\n{_duels(rows)}"
+
+
+def _of(rows: Sequence[Row], task: str, policy: str | None = None) -> list[Row]:
+    return [row for row in rows if row.task == task and policy in (None, row.policy)]
+
+
+def _equal_accuracy(rows: Sequence[Row]) -> str:
+    """One line per task: our curves over the paper's recipe in folder order."""
+    names = ("auto", "equal quotas", "the same selection, our codec", "paper, shuffled order")
+    lines = ["| task | seeds | accuracies | " + " | ".join(names) + " |", "|---|---:|---|" + "---:|" * len(names)]
+    logs: dict[str, list[float]] = {name: [] for name in names}
+    for task in dict.fromkeys(row.task for row in rows):
+        plain = _of(rows, task, PLAIN)
+        if not plain:
+            continue
+        theirs = mean_curve(plain, "paper")
+        curves: dict[str, Curve] = {
+            "auto": auto_curve(_of(rows, task), "ours"),
+            "equal quotas": mean_curve(_of(rows, task, "equal quotas"), "ours"),
+            "the same selection, our codec": mean_curve(plain, "ours"),
+            "paper, shuffled order": mean_curve(plain, "paper_shuffled"),
+        }
+        cells, span = [], ""
+        for name, curve in curves.items():
+            found = ratio(curve, theirs)
+            cells.append("–" if found is None else f"{found[0]:.2f}")
+            if found is not None:
+                logs[name].append(math.log(found[0]))
+                span = span or f"{100 * found[1]:.0f} to {100 * found[2]:.0f} %"
+        seeds = len({row.seed for row in plain})
+        lines.append(f"| {task} | {seeds} | {span} | " + " | ".join(cells) + " |")
+    means = [f"**{math.exp(fmean(found)):.2f}**" if found else "–" for found in logs.values()]
+    lines.append("| geometric mean | | | " + " | ".join(means) + " |")
+    return "### Bytes at equal accuracy, over the paper's recipe in folder order\n\n" + "\n".join(lines) + "\n"
+
+
+def _duels(rows: Sequence[Row]) -> str:
+    lines = ["| budget | auto minus | mean over tasks, points | worst task | in paired standard errors |",
+             "|---:|---|---:|---|---:|"]  # fmt: skip
+    for budget in BUDGETS:
+        found = [duel(rows, policy, budget, "ours") for policy in (*PAPER, *OURS)]
+        known = [one for one in found if one is not None]
+        known.sort(key=lambda one: one.difference)
+        for one in known:
+            errors = "–" if math.isnan(one.worst_errors) else f"{one.worst_errors:+.1f}"
+            lines.append(f"| {budget:,} | {one.policy} | {one.difference:+.1f} | {one.worst_task} | {errors} |")
+    return "### Auto against every fixed policy\n\n" + "\n".join(lines) + "\n"
+
+
+def _csv(rows: Sequence[Row], path: Path) -> Path:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(asdict(rows[0])), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**asdict(row), "val": f"{row.val:.6g}", "test": f"{row.test:.6g}"})
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
+    return path
+
+
+def _plots(rows: Sequence[Row], folder: Path) -> list[Path]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "plada"
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for task in dict.fromkeys(row.task for row in rows):
+        figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+        curves = [("auto", auto_curve(_of(rows, task), "ours"), "-", "C0")]
+        curves += [(name, mean_curve(_of(rows, task, name), "paper"), "--", f"C{place}")
+                   for place, name in enumerate(PAPER, 1)]  # fmt: skip
+        curves.append(("equal quotas, our codec", mean_curve(_of(rows, task, "equal quotas"), "ours"), "-", "C7"))
+        for label, curve, style, colour in curves:
+            if curve:
+                axes.plot(*zip(*curve), style, marker=".", color=colour, label=label)
+        axes.set(xscale="log", xlabel="bytes, without class names", ylabel="test accuracy", title=task)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+        paths.append(folder / f"{task}.svg")
+        figure.savefig(paths[-1], metadata={"Date": None})
+        pyplot.close(figure)
+    return paths

@@ -1,0 +1,56 @@
+"""Accuracy against bytes, from one image per class to 20 kB: the paper's recipe, and ours.
+
+    python -m benchmarks.frontier.run students --data FOLDER [--cache DIR] [--tasks ...] [--seeds 0 1 2] [--first]
+    python -m benchmarks.frontier.run report       # tables of docs/frontier.md and plots, from rows.jsonl
+
+Linear students on a frozen MobileNetV2, teacher a linear classifier on EfficientNet-Lite0, pool of 50,000 Tiny-ImageNet
+images. FOLDER holds the packed files of :mod:`benchmarks.frontier.data`. Rows lie in ``rows.jsonl`` beside this file;
+a run adds what is missing, so it can be stopped at any time. ``--first`` runs the headline's policies only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .data import TASKS, World
+from .measure import LARGEST, Rows, run
+from .policies import ALL, FIRST
+
+HERE = Path(__file__).resolve().parent
+ROWS = HERE / "rows.jsonl"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(dest="action", required=True)
+    students = actions.add_parser("students", help="train what has no row yet")
+    students.add_argument("--data", type=Path, required=True)
+    students.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    students.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    students.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    students.add_argument("--first", action="store_true")
+    students.add_argument("--largest", type=int, default=LARGEST, help="bytes (default: %(default)s)")
+    students.add_argument("--threads", type=int)
+    actions.add_parser("report", help="tables and plots")
+    args = parser.parse_args(argv)
+    if args.action == "report":
+        from .report import write
+
+        for path in write(list(Rows(ROWS).rows.values()), HERE):
+            print(path)
+        return 0
+    from plada_train import set_up_torch
+
+    set_up_torch(args.threads)
+    policies = {name: policy for name, policy in ALL.items() if not args.first or name in FIRST}
+    world = World(args.data, args.cache, args.threads)
+    run(world, Rows(ROWS), args.tasks, args.seeds, policies, args.largest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
