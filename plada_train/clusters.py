@@ -88,7 +88,7 @@ def components(features: NDArray[np.floating], *, seed: int = 0, most: int = DIM
     """
     if features.ndim != 2:
         raise UserError(f"clusters: features must be a matrix, not of shape {features.shape}")
-    sample = _sampled(features, seed).astype(np.float64)
+    sample = np.asarray(_sampled(features, seed), np.float64)
     if not np.isfinite(sample).all():
         raise UserError("clusters: features are not finite")
     middle, spread = sample.mean(0), sample.std(0)

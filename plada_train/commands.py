@@ -66,7 +66,7 @@ def _add_pool(subparsers: Subparsers) -> None:
     order.add_argument("--weights", metavar="W", default="hub", help="its weights: hub, wheel or a .safetensors file")
     order.add_argument("--features", metavar="FILE.npy", help="features in source order, in place of a backbone")
     order.add_argument("--input-size", metavar="PX", type=_positive, help="side of its input (default: timm's)")
-    order.add_argument("--cache", metavar="DIR", help="keep its features here; a killed run goes on with them")
+    order.add_argument("--cache", metavar="DIR", help="its features (default: MANIFEST.features); a killed run goes on")
     order.add_argument("--device", metavar="NAME", default="auto", help="auto (default), cpu, cuda")
     order.add_argument("--seed", metavar="N", type=int, default=0, help="of the clusters (default 0)")
     build.add_argument("--force", action="store_true", help="replace MANIFEST if it exists")

@@ -99,7 +99,8 @@ def order_by_cluster(
 
     Args:
         source: N images.
-        features: float (N, D), for example of a generic pretrained backbone; may be a memory map.
+        features: float (N, D), for example of a generic pretrained backbone; may be a memory map, or
+            :class:`plada_train.block_features.BlockFeatures`.
         group_size: images in a group, about.
         seed: of the sample and the start of the clustering.
 

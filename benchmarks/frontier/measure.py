@@ -22,7 +22,6 @@ from plada_select.select import Policy, Ranking, Selection, rank
 from .data import World
 
 LARGEST = 20_000  # bytes
-CONTAINER = "fixed"
 
 
 @dataclass(frozen=True)
@@ -121,13 +120,6 @@ class Bench:
         if name not in self.rankings:
             self.rankings[name] = refined(rank(self.table, policy), policy.refine, self.starts)
         return self.rankings[name]
-
-    def counts(self) -> Iterator[int]:
-        """One image per class, then doubling."""
-        count = self.classes
-        while count <= len(self.table):
-            yield count
-            count *= 2
 
     def sizes(self, selection: Selection) -> dict[str, int]:
         """The byte fields of a row."""

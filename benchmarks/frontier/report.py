@@ -8,19 +8,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 
 from plada_format.atomic import atomic_write
 
 from .curves import Curve, auto_curve, duel, mean_curve, ratio
 from .measure import Row
 from .policies import OURS, PAPER
+from .tuned import TunedRow
 
 BUDGETS = (300, 1000, 4000, 16000)
 PLAIN = "paper: lowest energy"
 
 
-def write(rows: Sequence[Row], folder: Path) -> list[Path]:
+def write(rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = ()) -> list[Path]:
     """rows.csv, tables.md and one plot per task.
 
     Raises:
@@ -31,13 +32,46 @@ def write(rows: Sequence[Row], folder: Path) -> list[Path]:
     ordered = sorted(rows, key=lambda row: (row.task, row.policy, row.count, row.seed))
     paths = [_csv(ordered, folder / "rows.csv"), folder / "tables.md"]
     with atomic_write(paths[1]) as file:
-        file.write(tables(ordered).encode())
+        file.write(tables(ordered, tuned).encode())
     return paths + _plots(ordered, folder / "plots")
 
 
-def tables(rows: Sequence[Row]) -> str:
-    """Markdown: bytes at equal accuracy by task, and auto against fixed policies by budget."""
-    return f"{_equal_accuracy(rows)}\n{_duels(rows)}"
+def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = ()) -> str:
+    """Markdown: bytes at equal accuracy by task, auto against fixed policies by budget, really trained students."""
+    return "\n".join([_equal_accuracy(rows), _smallest(rows), _duels(rows), _tuned(tuned)])
+
+
+def _smallest(rows: Sequence[Row]) -> str:
+    """What one image per class costs and gives, and what the class names add."""
+    lines = ["| task | classes | bytes | test accuracy | class names, bytes more |", "|---|---:|---:|---:|---:|"]
+    for task in dict.fromkeys(row.task for row in rows):
+        mine = _of(rows, task, "equal quotas")
+        if not mine:
+            continue
+        count = min(row.count for row in mine)
+        first = [row for row in mine if row.count == count]
+        size, test, names = (fmean(getattr(row, name) for row in first) for name in ("ours", "test", "names"))
+        lines.append(f"| {task} | {first[0].classes} | {size:.0f} | {100 * test:.1f} % | {names:.0f} |")
+    return "### One image per class\n\n" + "\n".join(lines) + "\n"
+
+
+def _tuned(rows: Sequence[TunedRow]) -> str:
+    title = "### Really trained students\n\n"
+    if not rows:
+        return title + "Not run.\n"
+    lines = ["| task | student | budget | method | seeds | images | bytes | test accuracy |",
+             "|---|---|---:|---|---:|---:|---:|---:|"]  # fmt: skip
+    groups: dict[tuple[str, str, int, str], list[TunedRow]] = {}
+    for row in rows:
+        groups.setdefault((row.task, row.student, row.budget, row.method), []).append(row)
+    for (task, student, budget, method), found in sorted(groups.items()):
+        count, size, test = (fmean(getattr(row, name) for row in found) for name in ("count", "bytes", "test"))
+        spread = f" ± {100 * stdev([row.test for row in found]):.1f}" if len(found) > 1 else ""
+        lines.append(
+            f"| {task} | {student} | {budget:,} | {method} | {len(found)} | {count:,.0f} | {size:,.0f} |"
+            f" {100 * test:.1f}{spread} |"
+        )
+    return title + "\n".join(lines) + "\n"
 
 
 def _of(rows: Sequence[Row], task: str, policy: str | None = None) -> list[Row]:

@@ -1,6 +1,7 @@
 """Accuracy against bytes, from one image per class to 20 kB: the paper's recipe, and ours.
 
     python -m benchmarks.frontier.run students --data FOLDER [--cache DIR] [--tasks ...] [--seeds 0 1 2] [--first]
+    python -m benchmarks.frontier.run tuned --data FOLDER [--cache DIR]    # really trained students: hours; a GPU helps
     python -m benchmarks.frontier.run report       # tables of docs/frontier.md and plots, from rows.jsonl
 
 Linear students on a frozen MobileNetV2, teacher a linear classifier on EfficientNet-Lite0, pool of 50,000 Tiny-ImageNet
@@ -15,12 +16,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import tuned as tuned_part
 from .data import TASKS, World
 from .measure import LARGEST, Rows, run
 from .policies import ALL, FIRST
 
 HERE = Path(__file__).resolve().parent
-ROWS = HERE / "rows.jsonl"
+DOCS = HERE.parents[1] / "docs" / "frontier.md"
+BEGIN, END = "<!-- frontier: begin -->\n", "<!-- frontier: end -->\n"
+ROWS, TUNED = HERE / "rows.jsonl", HERE / "tuned.jsonl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,17 +39,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     students.add_argument("--first", action="store_true")
     students.add_argument("--largest", type=int, default=LARGEST, help="bytes (default: %(default)s)")
     students.add_argument("--threads", type=int)
+    tuned = actions.add_parser("tuned", help="really trained students; auto takes the linear students' choice")
+    tuned.add_argument("--data", type=Path, required=True)
+    tuned.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    tuned.add_argument("--tasks", nargs="+", default=list(tuned_part.TASKS), choices=list(TASKS))
+    tuned.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    tuned.add_argument("--budgets", nargs="+", type=int, default=list(tuned_part.BUDGETS))
+    tuned.add_argument("--students", nargs="+", default=list(tuned_part.STUDENTS), choices=list(tuned_part.STUDENTS))
+    tuned.add_argument("--threads", type=int)
     actions.add_parser("report", help="tables and plots")
     args = parser.parse_args(argv)
     if args.action == "report":
         from .report import write
 
-        for path in write(list(Rows(ROWS).rows.values()), HERE):
+        for path in write(list(Rows(ROWS).rows.values()), HERE, list(tuned_part.read(TUNED).values())):
             print(path)
+        text = (HERE / "tables.md").read_text(encoding="utf-8")
+        before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
+        DOCS.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        print(DOCS)
         return 0
     from plada_train import set_up_torch
 
     set_up_torch(args.threads)
+    if args.action == "tuned":
+        world = World(args.data, args.cache, args.threads)
+        tuned_part.run(world, Rows(ROWS), TUNED, args.tasks, args.seeds, args.budgets, args.students)
+        return 0
     policies = {name: policy for name, policy in ALL.items() if not args.first or name in FIRST}
     world = World(args.data, args.cache, args.threads)
     run(world, Rows(ROWS), args.tasks, args.seeds, policies, args.largest)

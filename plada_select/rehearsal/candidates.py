@@ -9,13 +9,17 @@ from decimal import Decimal
 from plada_format.errors import UserError
 
 from ..experiment.grid import parse_net, policy_name
+from ..refine import Refine
 from ..select import Policy
 
 #: Parts of the largest count within the budget: more images are not always better (papers: CUB at 1 % beats 5 %).
 PARTS = (Decimal("1"), Decimal("0.5"), Decimal("0.25"))
 
+# criterion, direction, Safety-Net, and perhaps rate and agreement
 _NEAR = (
     ("energy", "low", "0:1"),
+    ("energy", "low", "0:1", "0.25", "0"),
+    ("energy", "low", "0:1", "0.25", "0.5"),
     ("margin", "low", "0:1"),
     ("entropy", "low", "0:1"),
     ("energy", "low", "off"),
@@ -60,5 +64,8 @@ def default_candidates(*, far: bool = False, seed: int = 0, parts: Sequence[Deci
     order = list(_NEAR)
     if far:
         order = [*_FAR_FIRST, *(row for row in _NEAR if row not in _FAR_FIRST)]
-    policies = [Policy(criterion, direction, parse_net(net), seed=seed) for criterion, direction, net in order]
+    policies = [
+        Policy(criterion, direction, parse_net(net), seed=seed, refine=Refine(*refine) if refine else None)
+        for criterion, direction, net, *refine in order
+    ]
     return [Candidate(policy, part) for part in parts for policy in policies]

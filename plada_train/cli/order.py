@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from plada_format.errors import UserError
 
 from ..pool_order import order_by_cluster, order_by_key
 from ..sources import ImageSource
+
+if TYPE_CHECKING:
+    from ..block_features import BlockFeatures
 
 
 def ordered(source: ImageSource, args: argparse.Namespace) -> ImageSource:
@@ -28,11 +31,11 @@ def ordered(source: ImageSource, args: argparse.Namespace) -> ImageSource:
         raise UserError("pool build: --order cluster makes the groups; leave out --no-groups")
     if not len(source):
         raise UserError(f"{source.spec}: no images")
-    features = _computed(source, args) if args.features is None else _read(args.features)
+    features: Any = _computed(source, args) if args.features is None else _read(args.features)
     return order_by_cluster(source, features, group_size=args.group_size, seed=args.seed)
 
 
-def _read(path: str) -> NDArray[np.floating]:
+def _read(path: str) -> NDArray[np.floating[Any]]:
     """A memory map, so that a file larger than the memory will do."""
     try:
         features = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -45,14 +48,14 @@ def _read(path: str) -> NDArray[np.floating]:
     return features
 
 
-def _computed(source: ImageSource, args: argparse.Namespace) -> Any:
+def _computed(source: ImageSource, args: argparse.Namespace) -> BlockFeatures:
+    """Of a backbone, in files beside the manifest or in ``--cache``."""
+    from ..block_features import BlockFeatures
     from ..device import pick_device, set_up_torch
-    from ..features import extract_features
     from ..models import load_model
 
     set_up_torch()
     model = load_model(args.arch, args.weights, num_classes=0, input_size=args.input_size)
-    return extract_features(
-        model, source, cache=args.cache, device=pick_device(args.device), threads=args.threads,
-        progress=not args.quiet,
-    ).values  # fmt: skip
+    folder = args.cache or f"{args.manifest}.features"
+    features = BlockFeatures(folder, model, source)
+    return features.compute(device=pick_device(args.device), threads=args.threads, progress=not args.quiet)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.frontier.curves import at_budget, auto_curve, bytes_for, choose, duel, envelope, mean_curve, ratio
 from benchmarks.frontier.measure import Row, Rows
 from benchmarks.frontier.report import tables, write
+from benchmarks.frontier.tuned import TunedRow
 
 POINTS = st.lists(st.tuples(st.integers(60, 20_000), st.floats(0.1, 0.9)), min_size=1, max_size=12)
 
@@ -119,7 +120,9 @@ def test_the_report_holds_the_ratio(tmp_path: Path):
     text = tables(rows)
     assert "| t | 2 | 50 to 70 % | 0.25 | 0.25 | 0.50 | 1.50 |" in text
     assert "| geometric mean | | | **0.25** | **0.25** | **0.50** | **1.50** |" in text
-    paths = write(rows, tmp_path)
+    assert "| t | 2 | 50 | 50.0 % | 30 |" in text and "Not run." in text
+    paths = write(rows, tmp_path, [TunedRow("t", 0, "fine-tuned", "auto", 300, "equal quotas", 8, 290, 0.5)])
+    assert "| t | fine-tuned | 300 | auto | 1 | 8 | 290 | 50.0 |" in paths[1].read_text()
     assert [path.name for path in paths] == ["rows.csv", "tables.md", "t.svg"] and all(path.exists() for path in paths)
     with pytest.raises(SystemExit):
         write([], tmp_path)

@@ -40,10 +40,11 @@ def arm(name: str, size: int, *rows: object, rung: int = 0) -> Arm:
 def test_candidates_differ_and_all_policies_come_before_the_second_part():
     found = default_candidates()
     names = [candidate.name for candidate in found]
-    assert len(set(names)) == len(names) == 36
-    assert [candidate.part for candidate in found[:12]] == [1] * 12
+    assert len(set(names)) == len(names) == 42
+    assert [candidate.part for candidate in found[:14]] == [1] * 14
     criteria = {candidate.policy.criterion for candidate in found}
     assert criteria == {"energy", "entropy", "margin", "consensus", "random"}
+    assert {str(candidate.policy.refine.rate) for candidate in found if candidate.policy.refine} == {"0.25"}
     assert {candidate.policy.direction for candidate in found} == {"low", "high"}
     nets = {candidate.policy.safety_net for candidate in found}
     assert {None, SafetyNet("0", "1"), SafetyNet("0.5", "0.5"), SafetyNet("-0.2", "0.5")} <= nets

@@ -201,3 +201,37 @@ def test_bad_flags(tmp_path: Path, flags: list[str], text: str, capsys: pytest.C
     error = capsys.readouterr().err.strip()
     assert text in error and "\n" not in error
     assert not (tmp_path / "m.pladapool").exists()
+
+
+def test_features_of_a_pool_lie_in_blocks_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    from plada_train import SubsetSource, extract_features, features, load_model, open_source
+    from plada_train.block_features import BlockFeatures
+
+    torch.manual_seed(0)
+    model = load_model("test_resnet", "none", num_classes=0, input_size=32)
+    source = SubsetSource(open_source(str(ROOT / "tests" / "data" / "pool_2k.npz")), np.arange(150))
+    wanted = extract_features(model, source, progress=False).values
+    blocks = BlockFeatures(tmp_path, model, source, rows=64)
+    real, calls = features.extract_features, []
+
+    def counted(given, images, chosen, **options):
+        calls.append(len(chosen))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(given, images, chosen, **options)
+
+    monkeypatch.setattr(features, "extract_features", counted)
+    with pytest.raises(KeyboardInterrupt):
+        blocks.compute(progress=False)
+    assert BlockFeatures(tmp_path, model, source, rows=64).compute(progress=False).shape == wanted.shape
+    assert calls == [64, 64, 64, 22]  # the first block only once
+    some = np.array([149, 3, 70, 3])
+    for found, same in ((blocks[:], wanted), (blocks[60:70], wanted[60:70]), (blocks[some], wanted[some])):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, same, rtol=1e-3, atol=1e-3)
+    assert np.asarray(blocks).shape == (150, model.feature_dim)
+    blocks.path(1).write_bytes(b"nothing")
+    with pytest.raises(UserError, match="remove it"):
+        BlockFeatures(tmp_path, model, source, rows=64)[:]
