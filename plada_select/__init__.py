@@ -47,6 +47,7 @@ _MODULES = {
     "score",
     "select",
     "soft",
+    "spread",
     "tensorfile",
 }
 __all__ = sorted(_NAMES)  # noqa: PLE0605

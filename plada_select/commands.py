@@ -137,6 +137,14 @@ def _add_select(subparsers: Subparsers) -> None:
         metavar="TAU",
         help="pass over images whose label is rare in their group: TAU doublings of the rank for a bit of surprise",
     )
+    parser.add_argument(
+        "--spread",
+        type=int,
+        default=0,
+        metavar="N",
+        help="send what lies furthest apart in --embedding, among N times as many candidates of each class",
+    )
+    parser.add_argument("--embedding", metavar="FILE.npy", help="features of the pool, in its order")
     parser.add_argument("--seed", type=int, default=0, help="of the random criterion")
     parser.add_argument("--weights", type=float, metavar="T", help="send importance weights ~ exp(-score / T)")
     parser.add_argument(
@@ -259,6 +267,7 @@ def run_select(args: argparse.Namespace) -> int:
     from .safety_net import SafetyNet
     from .scoretable import ScoreTable
     from .select import Policy, parse_bytes
+    from .spread import read_embedding
 
     check_flags(args)
     if args.policy == "auto" and not args.force:
@@ -271,7 +280,7 @@ def run_select(args: argparse.Namespace) -> int:
         direction=args.direction,
         safety_net=SafetyNet(args.alpha, args.share) if args.safety_net else None,
         seed=args.seed,
-        refine=Refine(args.rate, args.agreement) or None,
+        refine=Refine(args.rate, args.agreement, args.spread) or None,
         **more,
     )
     metadata = {}
@@ -293,6 +302,7 @@ def run_select(args: argparse.Namespace) -> int:
         "weight_temperature": args.weights,
         "encode_options": options,
         "group_starts": manifest.group_starts,
+        "embedding": None if args.embedding is None else read_embedding(args.embedding, len(manifest)),
     }
     if args.soft_labels:
         matrix, precision = _soft_labels(args, table, policy, manifest, {**wish, "metadata": metadata})

@@ -57,6 +57,7 @@ def select_payload(
     class_names: list[str] | None = None,
     encode_options: Mapping[str, Any] | None = None,
     group_starts: NDArray[np.integer] | None = None,
+    embedding: NDArray[np.floating[Any]] | None = None,
 ) -> Outcome:
     """Select by exactly one of ``keep`` (fraction), ``count`` or ``budget`` (bytes of the whole file) and encode.
 
@@ -66,6 +67,7 @@ def select_payload(
         class_names: in place of the table's.
         encode_options: for :func:`plada_format.encode` (profile, codecs, groups).
         group_starts: of the pool, for a policy that weighs bits; by default the groups of ``encode_options``.
+        embedding: float (N, d) of the pool in its order, for a policy with a spread.
 
     Raises:
         UserError: contradictory or impossible wishes, each with the figure that would do.
@@ -77,9 +79,8 @@ def select_payload(
     if len(names) != table.num_classes:
         raise UserError(f"{len(names)} class names for a table of {table.num_classes} classes")
     options = dict(encode_options or {})
-    ranking = refined(
-        rank(table, policy), policy.refine, options.get("groups") if group_starts is None else group_starts
-    )
+    starts = options.get("groups") if group_starts is None else group_starts
+    ranking = refined(rank(table, policy), policy.refine, starts, embedding)
     spec = PayloadSpec(
         pool_size=len(table),
         class_names=names,

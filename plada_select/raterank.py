@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plada_format.errors import UserError
+
 from .bitcost import BitCost, Groups, agreement, best_blocks
 from .refine import Refine
 from .select import Ranking
+from .spread import farthest_first
 
 SHORTLIST = 8  # images looked at for each that is kept: ranks beyond it are three doublings away
 ROUNDS = 4
@@ -31,10 +35,13 @@ class RefinedRanking(Ranking):
     Attributes:
         refine: settings.
         starts: start offsets of the pool's groups, or None.
+        points: float (N, d), embedding of the pool, or None.
     """
 
     refine: Refine = field(default_factory=Refine)
     starts: NDArray[np.integer] | None = None
+    points: Any = None
+    _spread_heads: dict[tuple[int, int], NDArray[np.uint64]] = field(default_factory=dict)
     _surprise: NDArray[np.float32] | None = None
 
     def plain(self) -> Ranking:
@@ -46,6 +53,8 @@ class RefinedRanking(Ranking):
         plain, quota = super().select_keys(count)
         if not self.refine or count in (0, self.usable):
             return plain, quota
+        if self.refine.spread:
+            return self._spread_out(plain, quota, count), quota
         keys, worth, bounds = self._shortlist(count, quota)
         indices = (keys & _LOW32).astype(np.int64)
         labels, rate = self.labels[indices], float(self.refine.rate)
@@ -63,6 +72,40 @@ class RefinedRanking(Ranking):
             price = worth + rate * cost.bits(cost.groups.of(indices), labels, selected)
             selected = _cheapest(price, keys, bounds, quota, count)
         return keys[best], quota
+
+    def _spread_out(self, plain: NDArray[np.uint64], quota: NDArray[np.int64] | None, count: int) -> NDArray[np.uint64]:
+        """Each class's quota (or all of it, without quotas) by greedy k-center among its first candidates."""
+        if quota is None or not quota.any():
+            return self._apart(-1, count)
+        parts = [self._apart(label, int(wanted)) for label, wanted in enumerate(quota) if wanted]
+        reserved = np.concatenate(parts)
+        rest = count - len(reserved)
+        if not rest:
+            return reserved
+        free = np.setdiff1d(self.head(count), reserved)
+        return np.concatenate([reserved, free[:rest]])
+
+    def _apart(self, label: int, wanted: int) -> NDArray[np.uint64]:
+        """The first ``wanted`` of a class in k-center order. Candidates grow by doublings, so that the order is the
+        same for all counts between two of them."""
+        total = self.usable if label < 0 else int(self.class_counts[label])
+        octave = 1 << (wanted - 1).bit_length()
+        if (label, octave) not in self._spread_heads:
+            depth = min(total, octave * self.refine.spread)
+            if label < 0:
+                keys = self.head(depth)
+            else:
+                keys = self.class_heads(np.where(np.arange(len(self.class_counts)) == label, depth, 0))
+            indices = (keys & _LOW32).astype(np.int64)
+            if self.refine.agreement:
+                worth = _doublings(np.arange(depth), octave) + float(self.refine.agreement) * self._surprise_of(indices)
+                order = np.argsort(worth, kind="stable")
+                keys, indices = keys[order], indices[order]
+            rows = np.argsort(indices)
+            points = np.empty((depth, self.points.shape[1]), np.float32)
+            points[rows] = self.points[indices[rows]]
+            self._spread_heads[label, octave] = keys[farthest_first(points, min(octave, depth))]
+        return self._spread_heads[label, octave][:wanted]
 
     def _cost(self, indices: NDArray[np.int64], labels: NDArray[np.uint16]) -> BitCost:
         """The model fitted to a selection; where the pool has no groups, over the blocks that suit it best."""
@@ -138,17 +181,23 @@ def _cheapest(
     return chosen
 
 
-def refined(ranking: Ranking, refine: Refine | None, starts: NDArray[np.integer] | None) -> Ranking:
+def refined(ranking: Ranking, refine: Refine | None, starts: NDArray[np.integer] | None, points: Any = None) -> Ranking:
     """The ranking with these settings; itself where there are none.
 
     Args:
         ranking: of a policy.
         refine: settings.
         starts: start offsets of the pool's groups; without them neighbours in the pool's order count.
+        points: float (N, d), embedding of the pool in its order, for a spread; may be a memory map.
+
+    Raises:
+        UserError: a spread without an embedding, or with one of another pool.
     """
     if not refine:
         return ranking
+    if refine.spread and (points is None or len(points) != len(ranking.labels)):
+        raise UserError(f"a spread needs an embedding of the pool's {len(ranking.labels)} images (--embedding)")
     return RefinedRanking(
         ranking.keys, ranking.labels, ranking.class_counts, ranking.safety_net, ranking.excluded, ranking.scores,
-        ranking.score_name, refine=refine, starts=starts,
+        ranking.score_name, refine=refine, starts=starts, points=points,
     )  # fmt: skip

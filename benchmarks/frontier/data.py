@@ -90,6 +90,16 @@ class World:
         starts = np.flatnonzero(np.diff(folder[order], prepend=-1))
         return order, starts.astype(np.uint32)
 
+    @cached_property
+    def embedding(self) -> Floats:
+        """64 principal components of the teacher's backbone, float32 (N, 64), in the shuffled order."""
+        path = self.cache / "pool-components.npy"
+        if not path.exists():
+            from plada_train.clusters import components
+
+            np.save(path, components(self.pool["teacher"]))
+        return np.load(path, mmap_mode="r")
+
     def by_cluster(self, group_size: int = 256) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """The order by clusters of the teacher's backbone, and the clusters' start offsets; computed once."""
         path = self.cache / f"order-cluster-{group_size}.npz"

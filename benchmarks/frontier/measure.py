@@ -118,7 +118,10 @@ class Bench:
         """The order of a policy, made once."""
         name = json.dumps(policy.to_json())
         if name not in self.rankings:
-            self.rankings[name] = refined(rank(self.table, policy), policy.refine, self.starts)
+            points = None
+            if policy.refine and policy.refine.spread:
+                points = self.world.embedding[self.order]
+            self.rankings[name] = refined(rank(self.table, policy), policy.refine, self.starts, points)
         return self.rankings[name]
 
     def sizes(self, selection: Selection) -> dict[str, int]:

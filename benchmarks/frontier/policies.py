@@ -24,6 +24,7 @@ OURS = {
     "equal quotas, rate 1": Policy(safety_net=EQUAL, refine=Refine("1", "0")),
     "equal quotas, agreement 0.5": Policy(safety_net=EQUAL, refine=Refine("0", "0.5")),
     "equal quotas, rate 0.25, agreement 0.5": Policy(safety_net=EQUAL, refine=Refine("0.25", "0.5")),
+    "equal quotas, spread 5": Policy(safety_net=EQUAL, refine=Refine(spread=5)),
     "equal quotas, margin": Policy("margin", safety_net=EQUAL),
     "equal quotas, highest energy": Policy(direction="high", safety_net=EQUAL),
     "equal quotas, random": Policy("random", safety_net=EQUAL),

@@ -32,13 +32,29 @@ def write(rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = ()) -> 
     ordered = sorted(rows, key=lambda row: (row.task, row.policy, row.count, row.seed))
     paths = [_csv(ordered, folder / "rows.csv"), folder / "tables.md"]
     with atomic_write(paths[1]) as file:
-        file.write(tables(ordered, tuned).encode())
+        file.write(f"{tables(ordered, tuned)}\n{order_table(folder / 'orders.csv')}".encode())
     return paths + _plots(ordered, folder / "plots")
 
 
 def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = ()) -> str:
     """Markdown: bytes at equal accuracy by task, auto against fixed policies by budget, really trained students."""
     return "\n".join([_equal_accuracy(rows), _smallest(rows), _duels(rows), _tuned(tuned)])
+
+
+def order_table(path: Path) -> str:
+    """Markdown of orders.csv: geometric mean of the bytes over the shuffled order's, by policy and keep rate."""
+    title = "### Orders of the pool\n\n"
+    if not path.exists():
+        return title + "Not run.\n"
+    with open(path, encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    names = [name for name in lines[0] if name not in ("task", "policy", "keep", "count")]
+    out = ["| policy | keep | " + " | ".join(names) + " |", "|---|---:|" + "---:|" * len(names)]
+    for policy, keep in dict.fromkeys((line["policy"], line["keep"]) for line in lines):
+        mine = [line for line in lines if (line["policy"], line["keep"]) == (policy, keep)]
+        means = [math.exp(fmean(math.log(int(line[name]) / int(line["shuffled"])) for line in mine)) for name in names]
+        out.append(f"| {policy} | {float(keep):.1%} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
+    return title + "\n".join(out) + "\n"
 
 
 def _smallest(rows: Sequence[Row]) -> str:

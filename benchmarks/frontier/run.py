@@ -2,6 +2,7 @@
 
     python -m benchmarks.frontier.run students --data FOLDER [--cache DIR] [--tasks ...] [--seeds 0 1 2] [--first]
     python -m benchmarks.frontier.run tuned --data FOLDER [--cache DIR]    # really trained students: hours; a GPU helps
+    python -m benchmarks.frontier.run orders --data FOLDER [--cache DIR]   # bytes by order of the pool; no students
     python -m benchmarks.frontier.run report       # tables of docs/frontier.md and plots, from rows.jsonl
 
 Linear students on a frozen MobileNetV2, teacher a linear classifier on EfficientNet-Lite0, pool of 50,000 Tiny-ImageNet
@@ -47,6 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     tuned.add_argument("--budgets", nargs="+", type=int, default=list(tuned_part.BUDGETS))
     tuned.add_argument("--students", nargs="+", default=list(tuned_part.STUDENTS), choices=list(tuned_part.STUDENTS))
     tuned.add_argument("--threads", type=int)
+    orders = actions.add_parser("orders", help="bytes of the same selections in different orders of the pool")
+    orders.add_argument("--data", type=Path, required=True)
+    orders.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    orders.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    orders.add_argument("--threads", type=int)
     actions.add_parser("report", help="tables and plots")
     args = parser.parse_args(argv)
     if args.action == "report":
@@ -62,12 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from plada_train import set_up_torch
 
     set_up_torch(args.threads)
+    world = World(args.data, args.cache, args.threads)
+    if args.action == "orders":
+        from .orders import run as run_orders
+
+        run_orders(world, HERE / "orders.csv", args.tasks)
+        return 0
     if args.action == "tuned":
-        world = World(args.data, args.cache, args.threads)
         tuned_part.run(world, Rows(ROWS), TUNED, args.tasks, args.seeds, args.budgets, args.students)
         return 0
     policies = {name: policy for name, policy in ALL.items() if not args.first or name in FIRST}
-    world = World(args.data, args.cache, args.threads)
     run(world, Rows(ROWS), args.tasks, args.seeds, policies, args.largest)
     return 0
 

@@ -67,7 +67,7 @@ def as_flags(policy: Policy) -> list[str]:
         flags.append("--safety-net")
         flags += [] if policy.safety_net.alpha == 0 else ["--alpha", str(policy.safety_net.alpha)]
         flags += [] if policy.safety_net.share == 1 else ["--share", str(policy.safety_net.share)]
-    for name in ("rate", "agreement"):
+    for name in ("rate", "agreement", "spread"):
         value = 0 if policy.refine is None else getattr(policy.refine, name)
         flags += [f"--{name}", str(value)] if value else []
     return flags

@@ -32,7 +32,7 @@ def select_auto(
         table: the teacher's scores.
         manifest: of the pool.
         budget: bytes.
-        wish: ``metadata``, ``weight_temperature`` and ``encode_options`` of the payload.
+        wish: ``metadata`` and ``encode_options`` of the payload, ``embedding`` of the pool or None.
 
     Raises:
         UserError: the target does not fit the table, the proxy is the teacher's architecture, the budget is too small.
@@ -58,11 +58,12 @@ def select_auto(
         print(f"pre-check: {line}", file=sys.stderr)
     arms = make_arms(
         table,
-        default_candidates(far=check.far, seed=args.seed),
+        default_candidates(far=check.far, seed=args.seed, spread=wish["embedding"] is not None),
         spec,
         budget,
         allow_missing_classes=args.allow_missing_classes,
         group_starts=manifest.group_starts,
+        embedding=wish["embedding"],
     )
     rows = LazyRows(backbone, images, args.cache, "pool features", **how)
     proxy = ProxyStudent(rows, validation, table.num_classes, name=args.proxy, device=str(how["device"]))

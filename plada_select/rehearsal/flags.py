@@ -15,6 +15,7 @@ DECIDED = {
     "share": "1",
     "rate": "0",
     "agreement": "0",
+    "spread": 0,
 }
 
 

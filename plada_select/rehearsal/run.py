@@ -67,6 +67,7 @@ def make_arms(
     allow_missing_classes: bool = False,
     ranker: Ranker = rank,
     group_starts: NDArray[np.integer] | None = None,
+    embedding: Any = None,
 ) -> list[Arm]:
     """Every candidate as a file within the budget, measured by the real encoder; equal selections only once.
 
@@ -78,6 +79,7 @@ def make_arms(
         allow_missing_classes: see :func:`plada_select.fit_budget`.
         ranker: makes the order of a policy.
         group_starts: of the pool, for policies that weigh bits.
+        embedding: float (N, d) of the pool, for policies with a spread.
 
     Raises:
         UserError: the budget is too small.
@@ -89,7 +91,7 @@ def make_arms(
         policy = candidate.policy
         whole = Candidate(policy).name
         if whole not in largest:
-            ranking = refined(ranker(table, policy), policy.refine, group_starts)
+            ranking = refined(ranker(table, policy), policy.refine, group_starts, embedding)
             fitted = fit_budget(ranking, spec, budget, allow_missing_classes=allow_missing_classes)
             largest[whole] = ranking, len(fitted.selection)
         ranking, most = largest[whole]

@@ -310,7 +310,7 @@ def policy_text(record: dict[str, object]) -> str:
     net = policy.get("safety_net")
     text += f"; Safety-Net alpha {net['alpha']}, share {net['share']}" if net else "; no Safety-Net"
     refine = policy.get("refine")
-    return text + (f"; rate {refine['rate']}, agreement {refine['agreement']}" if refine else "")
+    return text + (f"; {', '.join(f'{name} {value}' for name, value in refine.items())}" if refine else "")
 
 
 def request_text(record: dict[str, object]) -> str:

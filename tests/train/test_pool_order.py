@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,7 @@ from plada_train.sources import ImageSource
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_faiss = pytest.mark.skipif(
-    subprocess.run([sys.executable, "-c", "import faiss"], capture_output=True).returncode != 0,
-    reason="faiss is not installed (plada[cluster])",
+    importlib.util.find_spec("faiss") is None, reason="faiss is not installed (plada[cluster])"
 )
 
 
