@@ -77,6 +77,8 @@ class RefinedRanking(Ranking):
         """Each class's quota (or all of it, without quotas) by greedy k-center among its first candidates."""
         if quota is None or not quota.any():
             return self._apart(-1, count)
+        octaves = np.array([1 << (int(wanted) - 1).bit_length() if wanted else 0 for wanted in quota], np.int64)
+        self.class_heads(np.minimum(self.class_counts, octaves * self.refine.spread))  # of all classes in one pass
         parts = [self._apart(label, int(wanted)) for label, wanted in enumerate(quota) if wanted]
         reserved = np.concatenate(parts)
         rest = count - len(reserved)

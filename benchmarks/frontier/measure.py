@@ -14,6 +14,7 @@ import numpy as np
 
 import plada_format as pf
 from benchmarks import paper_layouts, selections
+from plada_format.engines.adaptive import compile_kernels
 from plada_select.criteria import score_columns
 from plada_select.raterank import refined
 from plada_select.scoretable import Provenance, ScoreTable, write_table
@@ -172,6 +173,8 @@ def run(
     world: World, rows: Rows, tasks: Sequence[str], seeds: Sequence[int], policies: dict[str, Policy], largest: int
 ) -> None:
     """Everything that has no row yet, until a policy's file is larger than ``largest`` bytes in either coding."""
+    if largest >= 4000:
+        compile_kernels()  # thousands of files are encoded
     for seed in seeds:
         for task in tasks:
             bench: Bench | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plada_format.engines.adaptive import compile_kernels
 from plada_format.errors import UserError
 
 from ..payload import PayloadSpec, fit_budget
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .precheck import PreCheck
     from .students import ProxyStudent
 
+#: From this budget on compiling the coder (where numba is there) costs less than encoding some hundred files without.
+_MANY_BYTES = 4000
 Ranker = Callable[["ScoreTable", Policy], Ranking]
 
 
@@ -84,6 +87,8 @@ def make_arms(
     Raises:
         UserError: the budget is too small.
     """
+    if budget >= _MANY_BYTES:
+        compile_kernels()
     arms: list[Arm] = []
     known: set[bytes] = set()
     largest: dict[str, tuple[Ranking, int]] = {}

@@ -51,7 +51,8 @@ def line(ready: Path, out: Path, *more: object) -> list[object]:
         "select", ready / "table", "--pool", ready / "pool.pladapool", "-o", out, "--policy", "auto", "--budget",
         BUDGET, "--rehearse", TARGET, "--images", POOL, "--proxy", "test_resnet", "--proxy-weights",
         ready / "test_resnet.safetensors", "--proxy-size", 32, "--cache", ready / "cache", "--quiet", "--teacher",
-        ready / "teacher", "--rehearse-seeds", 2, "--device", "cpu", *more,
+        ready / "teacher", "--rehearse-seeds", 2, "--device", "cpu", "--profile",
+        "baseline", *more,
     ]  # fmt: skip
 
 
