@@ -611,6 +611,7 @@ def labels_mixed(
     fresh: AnyArray,
     stamp: AnyArray,
     score: AnyArray,
+    scaled: AnyArray,
     starts: AnyArray,
     indices: AnyArray,
     labels: AnyArray,
@@ -618,7 +619,8 @@ def labels_mixed(
     """All labels by mixed contexts; returns 0, 1 if a hit is written as a miss, 2 if ``buf`` is full.
 
     ``short``, ``fresh``, ``stamp`` (labels,) hold states of the tree's nodes and the stretch in which the second was
-    written, -1 at first; ``score`` (labels,) is zero. ``starts`` (groups,) are the offsets at which stretches of images
+    written, -1 at first; ``score`` and ``scaled`` (labels,) are zero: how often all scores had been
+    rescaled when this one was written; only the two leaders' are always up to date. ``starts`` (groups,) are the offsets at which stretches of images
     of one kind begin; if there are none, a long gap begins a new stretch. The last weight set is the question's.
     """
     low = io[0]
@@ -636,6 +638,7 @@ def labels_mixed(
     p2 = 0
     p3 = 0
     gain = 256
+    rescaled = 0
     before = -1
     label = 0
     path = 0
@@ -677,8 +680,9 @@ def labels_mixed(
             gain *= 8
             if gain > 16777216:
                 gain >>= 16
-                for i in range(alphabet):
-                    score[i] >>= 16
+                rescaled += 1
+                score[first] >>= 16
+                score[second] >>= 16
         if groups > 0:
             inside += 1
             gap = inside
@@ -808,19 +812,26 @@ def labels_mixed(
             label = node - alphabet
             if label == first:
                 return 1  # a hit, written as a miss
-            points = score[label] + gain
+            points = score[label]
+            if label != second and scaled[label] != rescaled:
+                points = 0 if rescaled - scaled[label] > 1 else points >> 16  # below 2^29: two shifts leave nothing
+            points += gain
             score[label] = points
+            scaled[label] = rescaled
             if points > score[first]:
+                scaled[second] = rescaled
                 second = first
                 first = label
             elif label != second and points > score[second]:
+                scaled[second] = rescaled
                 second = label
         labels[j] = label
         gain += gain >> 4
         if gain > 16777216:
             gain >>= 16
-            for i in range(alphabet):
-                score[i] >>= 16
+            rescaled += 1
+            score[first] >>= 16
+            score[second] >>= 16
         p3 = p2
         p2 = p1
         p1 = label
