@@ -56,10 +56,16 @@ class BitCost:
         indices: (m,) pool indices of the selection.
         labels: (m,) their labels.
         num_classes: K.
+        strengths: of the Beta and of the Dirichlet prior; by default those that suit the selection best.
     """
 
     def __init__(
-        self, groups: Groups, indices: NDArray[np.integer], labels: NDArray[np.integer], num_classes: int
+        self,
+        groups: Groups,
+        indices: NDArray[np.integer],
+        labels: NDArray[np.integer],
+        num_classes: int,
+        strengths: tuple[float, float] | None = None,
     ) -> None:
         self.groups, self.classes = groups, num_classes
         kept, given = groups.of(indices), np.asarray(labels, np.int64)
@@ -69,8 +75,9 @@ class BitCost:
         self.shares = (np.bincount(given, minlength=num_classes) + 0.5) / (count + 0.5 * num_classes)
         self._codes, counts = np.unique(kept * num_classes + given, return_counts=True)
         self._counts = counts.astype(np.float64)
-        self.density_strength = min(DENSITY_STRENGTHS, key=self._index_bits)
-        self.label_strength = min(LABEL_STRENGTHS, key=self._label_bits)
+        if strengths is None:
+            strengths = min(DENSITY_STRENGTHS, key=self._index_bits), min(LABEL_STRENGTHS, key=self._label_bits)
+        self.density_strength, self.label_strength = strengths
 
     def total(self) -> float:
         """Bits of the whole selection, index and labels, without any header."""

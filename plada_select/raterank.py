@@ -41,6 +41,7 @@ class RefinedRanking(Ranking):
     refine: Refine = field(default_factory=Refine)
     starts: NDArray[np.integer] | None = None
     points: Any = None
+    _priors: dict[int, tuple[Groups, tuple[float, float]]] = field(default_factory=dict)
     _spread_heads: dict[tuple[int, int], NDArray[np.uint64]] = field(default_factory=dict)
     _surprise: NDArray[np.float32] | None = None
 
@@ -64,7 +65,7 @@ class RefinedRanking(Ranking):
         selected = np.isin(indices, (plain & _LOW32).astype(np.int64))
         best, least = selected, np.inf
         for _ in range(ROUNDS + 1):
-            cost = self._cost(indices[selected], labels[selected])
+            cost = self._cost(indices[selected], labels[selected], count)
             value = float(worth[selected].sum() + rate * cost.total())
             if value >= least:
                 break
@@ -109,12 +110,25 @@ class RefinedRanking(Ranking):
             self._spread_heads[label, octave] = keys[farthest_first(points, min(octave, depth))]
         return self._spread_heads[label, octave][:wanted]
 
-    def _cost(self, indices: NDArray[np.int64], labels: NDArray[np.uint16]) -> BitCost:
-        """The model fitted to a selection; where the pool has no groups, over the blocks that suit it best."""
-        size, classes = len(self.labels), len(self.class_counts)
-        known = self.starts is not None
-        groups = Groups(self.starts, size) if known else best_blocks(size, indices, labels, classes)
-        return BitCost(groups, indices, labels, classes)
+    def _cost(self, indices: NDArray[np.int64], labels: NDArray[np.uint16], count: int) -> BitCost:
+        """The model of a selection of ``count`` images, with the prior that suits selections of about that size."""
+        groups, strengths = self._prior(count)
+        return BitCost(groups, indices, labels, len(self.class_counts), strengths)
+
+    def _prior(self, count: int) -> tuple[Groups, tuple[float, float]]:
+        """Groups (where the pool has none, the blocks that suit best) and strengths, fitted to the plain selection at
+        the next power of two: fitting anew for every count would cost ten times more, and reusing the last one would
+        make a selection depend on what was asked before."""
+        octave = min(self.usable, 1 << (count - 1).bit_length())
+        if octave not in self._priors:
+            keys, _ = super().select_keys(octave)
+            indices = (keys & _LOW32).astype(np.int64)
+            labels, size, classes = self.labels[indices], len(self.labels), len(self.class_counts)
+            known = self.starts is not None
+            groups = Groups(self.starts, size) if known else best_blocks(size, indices, labels, classes)
+            cost = BitCost(groups, indices, labels, classes)
+            self._priors[octave] = groups, (cost.density_strength, cost.label_strength)
+        return self._priors[octave]
 
     def _shortlist(
         self, count: int, quota: NDArray[np.int64] | None

