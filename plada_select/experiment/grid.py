@@ -54,7 +54,8 @@ class Cell:
 def policy_name(policy: Policy) -> str:
     """Such as "low energy, quotas 0:1"."""
     end = "random" if policy.criterion == "random" else f"{policy.direction} {policy.criterion}"
-    return end if policy.safety_net is None else f"{end}, quotas {net_text(policy.safety_net)}"
+    end = end if policy.safety_net is None else f"{end}, quotas {net_text(policy.safety_net)}"
+    return f"{end}, {policy.refine.name}" if policy.refine else end
 
 
 @dataclass(frozen=True)

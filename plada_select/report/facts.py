@@ -14,6 +14,7 @@ import plada_format as pf
 from plada_format.errors import PladaError, UserError
 
 from ..pipeline import read_outcome
+from ..rehearsal.record import read_rehearsal
 from ..scoretable import ScoreTable
 
 _TRIED_UP_TO = 200_000  # images from which on trying every codec takes too long
@@ -54,6 +55,7 @@ class Facts:
         trials: other codecs on the same content.
         status: pool images by status name, from the score table; empty if that is not there.
         pool_name: of the manifest, or "".
+        rehearsal: record of the rehearsal that chose the policy; empty if there was none.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Facts:
     trials: tuple[CodecTrial, ...] = ()
     status: dict[str, int] = field(default_factory=dict)
     pool_name: str = ""
+    rehearsal: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kept_per_class(self) -> NDArray[np.int64]:
@@ -130,6 +133,7 @@ def read_facts(payload_path: str | os.PathLike[str], *, manifest: Any = None) ->
         _trials(data, payload, groups),
         _status(record),
         "" if opened is None else opened.name,
+        read_rehearsal(path) or {},
     )
 
 

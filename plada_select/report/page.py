@@ -15,6 +15,7 @@ from plada_format.errors import UserError
 
 from . import result_parts, selection_parts
 from .facts import Facts, read_facts
+from .rehearsal_part import rehearsal_part
 from .results import Results
 from .style import STYLE
 from .text import esc, number, size_text
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 _TITLES = {
     "verdict": "Worth", "curve": "Accuracy and bytes", "baselines": "Baselines", "accuracy": "Accuracies",
-    "histogram": "Histogram", "classes": "Classes", "contact": "Images", "bytes": "Bytes", "leakage": "Leakage",
-    "excluded": "Excluded", "holds": "Receiver", "provenance": "Provenance",
+    "rehearsal": "Rehearsal", "histogram": "Histogram", "classes": "Classes", "contact": "Images", "bytes": "Bytes",
+    "leakage": "Leakage", "excluded": "Excluded", "holds": "Receiver", "provenance": "Provenance",
 }  # fmt: skip
 
 
@@ -109,6 +110,7 @@ def render(
         result_parts.chart_part(facts, results),
         result_parts.baselines_part(results),
         result_parts.accuracy_part(facts, results),
+        rehearsal_part(facts),
         selection_parts.histogram_part(facts),
         selection_parts.classes_part(facts),
         selection_parts.contact_part(facts, source, positions, why_not),

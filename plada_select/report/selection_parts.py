@@ -308,7 +308,9 @@ def policy_text(record: dict[str, object]) -> str:
     if policy.get("consensus_of"):
         text += f" of {', '.join(policy['consensus_of'])}"
     net = policy.get("safety_net")
-    return text + (f"; Safety-Net alpha {net['alpha']}, share {net['share']}" if net else "; no Safety-Net")
+    text += f"; Safety-Net alpha {net['alpha']}, share {net['share']}" if net else "; no Safety-Net"
+    refine = policy.get("refine")
+    return text + (f"; {', '.join(f'{name} {value}' for name, value in refine.items())}" if refine else "")
 
 
 def request_text(record: dict[str, object]) -> str:

@@ -15,10 +15,12 @@ import plada_format as pf
 from plada_format.atomic import atomic_write
 from plada_format.cli.exits import Exit
 from plada_format.cli.text import printable
+from plada_format.errors import UserError
 
 from ..pool import PoolReport, build_manifest, verify_pool
 from ..sources import open_source
 from ..wheel_weights import cache_folder
+from .order import ordered
 
 _SHOWN = 20
 
@@ -26,8 +28,10 @@ _SHOWN = 20
 def build(args: argparse.Namespace) -> int:
     """Hash a source into a manifest."""
     target = Path(args.manifest)
+    if target.exists() and not args.force:
+        raise UserError(f"{target} exists; use --force to replace it")  # before a backbone has run for hours
     found = build_manifest(
-        open_source(args.source),
+        ordered(open_source(args.source), args),
         target,
         name=args.name or target.stem,
         groups=not args.no_groups,

@@ -1,0 +1,212 @@
+"""Students of one task and seed, one row each, kept as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import plada_format as pf
+from benchmarks import paper_layouts, selections
+from plada_format.engines.adaptive import compile_kernels
+from plada_select.criteria import score_columns
+from plada_select.raterank import refined
+from plada_select.scoretable import Provenance, ScoreTable, write_table
+from plada_select.select import Policy, Ranking, Selection, rank
+
+from .data import World
+
+LARGEST = 20_000  # bytes
+
+
+@dataclass(frozen=True)
+class Row:
+    """One student.
+
+    Attributes:
+        task, seed, policy: which.
+        count: images sent.
+        classes: classes with an image.
+        ours: bytes of the whole file without class names, pool in folder order, with its groups.
+        ours_plain: the same without groups.
+        ours_shuffled: the same, pool in shuffled order.
+        paper: bytes of the paper's best Huffman or Zstandard layout in folder order, and our container around it.
+        paper_shuffled: the same, pool in shuffled order.
+        names: bytes that the class names add to a file.
+        val, test: accuracies; the linear student's.
+    """
+
+    task: str
+    seed: int
+    policy: str
+    count: int
+    classes: int
+    ours: int
+    ours_plain: int
+    ours_shuffled: int
+    paper: int
+    paper_shuffled: int
+    names: int
+    val: float
+    test: float
+
+    @property
+    def key(self) -> str:
+        """Identifies it."""
+        return f"{self.task}|{self.seed}|{self.policy}|{self.count}"
+
+
+class Rows:
+    """A file with one JSON line per row; a killed run loses one at most."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, Row] = {}
+        if path.exists():
+            data = path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                os.truncate(path, whole)
+            for line in data[:whole].splitlines():
+                row = Row(**json.loads(line))
+                self.rows[row.key] = row
+
+    def add(self, row: Row) -> None:
+        """Append it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab") as file:
+            file.write(json.dumps(asdict(row)).encode() + b"\n")
+        self.rows[row.key] = row
+
+
+class Bench:
+    """A task with one seed: a teacher, its scores in folder order, and students on selections.
+
+    Args:
+        world: pool and models.
+        task: its name.
+        seed: of split, teacher, random choice and student.
+    """
+
+    def __init__(self, world: World, task: str, seed: int) -> None:
+        from plada_train import Recipe, Targets, train_head
+
+        self.world, self.name, self.seed = world, task, seed
+        self.order, self.starts = world.by_folder
+        found = world.task(task, seed)
+        self.classes, self.class_names = found.task.num_classes, found.task.class_names
+        features, labels = found.split("teacher", "train")
+        head = train_head(features, Targets(labels, self.classes), recipe=Recipe.head(len(labels), seed))
+        self.logits = head.logits(world.pool["teacher"][self.order])
+        self.judged = {name: found.split("student", name) for name in ("val", "test")}
+        self.scratch = tempfile.TemporaryDirectory()
+        self.table = self._table()
+        self.rankings: dict[str, Ranking] = {}
+
+    def _table(self) -> ScoreTable:
+        columns: dict[str, Any] = {**score_columns(self.logits), "status": np.zeros(len(self.logits), np.uint8)}
+        mark = Provenance("5e" * 16, len(self.logits), self.classes, "00" * 32, "00" * 32, "float32")
+        facts = {"class_names": list(self.class_names)}
+        return write_table(Path(self.scratch.name) / "table", mark, facts, columns)
+
+    def ranking(self, policy: Policy) -> Ranking:
+        """The order of a policy, made once."""
+        name = json.dumps(policy.to_json())
+        if name not in self.rankings:
+            points = None
+            if policy.refine and policy.refine.spread:
+                points = self.world.embedding[self.order]
+            self.rankings[name] = refined(rank(self.table, policy), policy.refine, self.starts, points)
+        return self.rankings[name]
+
+    def sizes(self, selection: Selection) -> dict[str, int]:
+        """The byte fields of a row."""
+        size, classes = len(self.table), self.classes
+        shuffled = np.argsort(self.order[selection.indices])
+        elsewhere = self.order[selection.indices][shuffled].astype(np.uint32)
+        labels = selection.labels[shuffled]
+        more: dict[str, Any] = {"pool_size": size, "num_classes": classes, "pool_fingerprint": bytes([0x5E]) * 16}
+
+        def ours(indices: Any, given: Any, **options: Any) -> int:
+            return len(pf.encode(indices, given, profile="compact", **more, **options))
+
+        def theirs(indices: Any, given: Any) -> int:
+            set_ = selections.Selection("", indices, given, size, classes)
+            return paper_layouts.best_paper_size(paper_layouts.paper_sizes(set_))[1]
+
+        plain = ours(selection.indices, selection.labels)
+        header = pf.inspect(pf.encode(selection.indices, selection.labels, profile="compact", **more))
+        container = plain - sum(section.length for section in header.sections)
+        return {
+            "ours": ours(selection.indices, selection.labels, groups=self.starts),
+            "ours_plain": plain,
+            "ours_shuffled": ours(elsewhere, labels),
+            "paper": container + theirs(selection.indices, selection.labels),
+            "paper_shuffled": container + theirs(elsewhere, labels),
+            "names": ours(selection.indices, selection.labels, class_names=self.class_names) - plain,
+        }
+
+    def row(self, name: str, policy: Policy, count: int) -> Row:
+        """Select, encode, train, judge."""
+        from plada_train import Recipe, Targets, train_head
+
+        selection = self.ranking(policy).select(count)
+        places = self.order[selection.indices]
+        targets = Targets(selection.labels.astype(np.int64), self.classes)
+        head = train_head(self.world.pool["student"][places], targets, recipe=Recipe.head(count, self.seed))
+        right = {
+            split: float((head.logits(features).argmax(1) == labels).mean())
+            for split, (features, labels) in self.judged.items()
+        }
+        return Row(
+            self.name, self.seed, name, count, len(np.unique(selection.labels)), **self.sizes(selection), **right
+        )
+
+
+def run(
+    world: World, rows: Rows, tasks: Sequence[str], seeds: Sequence[int], policies: dict[str, Policy], largest: int
+) -> None:
+    """Everything that has no row yet, until a policy's file is larger than ``largest`` bytes in either coding."""
+    if largest >= 4000:
+        compile_kernels()  # thousands of files are encoded
+    for seed in seeds:
+        for task in tasks:
+            bench: Bench | None = None
+            for name, policy in policies.items():
+                if policy.criterion == "random":
+                    policy = Policy("random", safety_net=policy.safety_net, seed=seed)
+                count = 0
+                for count in _counts(world, task, bench):
+                    known = rows.rows.get(f"{task}|{seed}|{name}|{count}")
+                    if known is None:
+                        bench = bench or Bench(world, task, seed)
+                        if count > bench.ranking(policy).usable:
+                            break
+                        known = bench.row(name, policy, count)
+                        rows.add(known)
+                        print(
+                            f"{task} {seed} {name}: {count} images, {known.ours} bytes ({known.paper} in the paper's"
+                            f" layouts), test {known.test:.1%}",
+                            flush=True,
+                        )
+                    if min(known.ours, known.paper) > largest:
+                        break
+
+
+_CLASSES: dict[str, int] = {}
+
+
+def _counts(world: World, task: str, bench: Bench | None) -> Iterator[int]:
+    """One image per class, then doubling, up to the pool."""
+    if task not in _CLASSES:
+        _CLASSES[task] = bench.classes if bench else world.task(task, 0).task.num_classes
+    count = _CLASSES[task]
+    while count <= len(world.source):
+        yield count
+        count *= 2

@@ -1,0 +1,86 @@
+"""Accuracy against bytes, from one image per class to 20 kB: the paper's recipe, and ours.
+
+    python -m benchmarks.frontier.run students --data FOLDER [--cache DIR] [--tasks ...] [--seeds 0 1 2] [--first]
+    python -m benchmarks.frontier.run tuned --data FOLDER [--cache DIR]    # really trained students: hours; a GPU helps
+    python -m benchmarks.frontier.run orders --data FOLDER [--cache DIR]   # bytes by order of the pool; no students
+    python -m benchmarks.frontier.run report       # tables of docs/frontier.md and plots, from rows.jsonl
+
+Linear students on a frozen MobileNetV2, teacher a linear classifier on EfficientNet-Lite0, pool of 50,000 Tiny-ImageNet
+images. FOLDER holds the packed files of :mod:`benchmarks.frontier.data`. Rows lie in ``rows.jsonl`` beside this file;
+a run adds what is missing, so it can be stopped at any time. ``--first`` runs the headline's policies only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import tuned as tuned_part
+from .data import TASKS, World
+from .measure import LARGEST, Rows, run
+from .policies import ALL, FIRST
+
+HERE = Path(__file__).resolve().parent
+DOCS = HERE.parents[1] / "docs" / "frontier.md"
+BEGIN, END = "<!-- frontier: begin -->\n", "<!-- frontier: end -->\n"
+ROWS, TUNED = HERE / "rows.jsonl", HERE / "tuned.jsonl"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(dest="action", required=True)
+    students = actions.add_parser("students", help="train what has no row yet")
+    students.add_argument("--data", type=Path, required=True)
+    students.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    students.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    students.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    students.add_argument("--first", action="store_true")
+    students.add_argument("--largest", type=int, default=LARGEST, help="bytes (default: %(default)s)")
+    students.add_argument("--threads", type=int)
+    tuned = actions.add_parser("tuned", help="really trained students; auto takes the linear students' choice")
+    tuned.add_argument("--data", type=Path, required=True)
+    tuned.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    tuned.add_argument("--tasks", nargs="+", default=list(tuned_part.TASKS), choices=list(TASKS))
+    tuned.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    tuned.add_argument("--budgets", nargs="+", type=int, default=list(tuned_part.BUDGETS))
+    tuned.add_argument("--students", nargs="+", default=list(tuned_part.STUDENTS), choices=list(tuned_part.STUDENTS))
+    tuned.add_argument("--threads", type=int)
+    orders = actions.add_parser("orders", help="bytes of the same selections in different orders of the pool")
+    orders.add_argument("--data", type=Path, required=True)
+    orders.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    orders.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    orders.add_argument("--threads", type=int)
+    actions.add_parser("report", help="tables and plots")
+    args = parser.parse_args(argv)
+    if args.action == "report":
+        from .report import write
+
+        for path in write(list(Rows(ROWS).rows.values()), HERE, list(tuned_part.read(TUNED).values())):
+            print(path)
+        text = (HERE / "tables.md").read_text(encoding="utf-8")
+        before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
+        DOCS.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        print(DOCS)
+        return 0
+    from plada_train import set_up_torch
+
+    set_up_torch(args.threads)
+    world = World(args.data, args.cache, args.threads)
+    if args.action == "orders":
+        from .orders import run as run_orders
+
+        run_orders(world, HERE / "orders.csv", args.tasks)
+        return 0
+    if args.action == "tuned":
+        tuned_part.run(world, Rows(ROWS), TUNED, args.tasks, args.seeds, args.budgets, args.students)
+        return 0
+    policies = {name: policy for name, policy in ALL.items() if not args.first or name in FIRST}
+    run(world, Rows(ROWS), args.tasks, args.seeds, policies, args.largest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Really trained students: a pretrained network with all weights fine-tuned, and one from random weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import plada_format as pf
+from benchmarks import paper_layouts, selections
+from plada_select.budget import largest_fitting
+from plada_select.select import Policy, Selection
+
+from .curves import choose
+from .data import INPUT, STUDENT, World, find
+from .measure import Bench, Row, Rows
+from .policies import ALL, EQUAL
+
+BUDGETS = (300, 1000, 4000, 16_000)
+TASKS = ("pacs_photo", "cifar10", "rsscn7")
+METHODS = ("paper: lowest energy", "random", "equal quotas", "auto")
+STUDENTS = {"fine-tuned": "finetune", "from scratch": "scratch"}
+
+
+@dataclass(frozen=True)
+class TunedRow:
+    """One really trained student.
+
+    Attributes:
+        task, seed, student, method, budget: which.
+        chosen: the policy sent; auto's choice by the linear students' validation accuracy.
+        count, bytes: images and bytes of the whole file without class names: the paper's layouts for the paper's recipe
+            and random choice, ours for the others; folder order.
+        test: accuracy.
+    """
+
+    task: str
+    seed: int
+    student: str
+    method: str
+    budget: int
+    chosen: str
+    count: int
+    bytes: int
+    test: float
+
+    @property
+    def key(self) -> str:
+        """Identifies it."""
+        return f"{self.task}|{self.seed}|{self.student}|{self.method}|{self.budget}"
+
+
+def filled(bench: Bench, policy: Policy, budget: int, layout: str) -> tuple[Selection, int] | None:
+    """The largest selection of a policy within the budget, and its bytes; None where one image per class is too much.
+
+    Args:
+        layout: "paper" or "ours".
+    """
+    ranking = bench.ranking(policy)
+    more: dict[str, Any] = {"pool_size": len(bench.table), "num_classes": bench.classes, "profile": "compact"}
+    mark = bytes([0x5E]) * 16
+
+    def size_of(count: int) -> int:
+        kept = ranking.select(count)
+        if layout == "ours":
+            return len(pf.encode(kept.indices, kept.labels, pool_fingerprint=mark, groups=bench.starts, **more))
+        plain = pf.encode(kept.indices, kept.labels, pool_fingerprint=mark, **more)
+        container = len(plain) - sum(section.length for section in pf.inspect(plain).sections)
+        given = selections.Selection("", kept.indices, kept.labels, len(bench.table), bench.classes)
+        return container + paper_layouts.best_paper_size(paper_layouts.paper_sizes(given))[1]
+
+    if size_of(bench.classes) > budget:
+        return None
+    count = largest_fitting(size_of, ranking.usable, budget, guess=budget)
+    return ranking.select(count), size_of(count)
+
+
+def read(path: Path) -> dict[str, TunedRow]:
+    """Rows by key; a last line that is not whole is passed over."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    rows = [TunedRow(**json.loads(line)) for line in lines if line.endswith("\n")]
+    return {row.key: row for row in rows}
+
+
+def run(
+    world: World, linear: Rows, path: Path, tasks: Sequence[str], seeds: Sequence[int], budgets: Sequence[int],
+    students: Sequence[str],
+) -> None:  # fmt: skip
+    """Everything that has no row yet, smallest budgets first."""
+    rows = read(path)
+    benches: dict[tuple[str, int], Bench] = {}
+    for budget in budgets:
+        for seed in seeds:
+            for task in tasks:
+                for student in students:
+                    for method in METHODS:
+                        if f"{task}|{seed}|{student}|{method}|{budget}" in rows:
+                            continue
+                        if (task, seed) not in benches:
+                            benches[task, seed] = Bench(world, task, seed)
+                        row = _row(world, benches[task, seed], linear, student, method, budget)
+                        if row is not None:
+                            rows[row.key] = row
+                            with open(path, "a") as file:
+                                file.write(json.dumps(asdict(row)) + "\n")
+                            print(f"{row.key}: {row.count} images, {row.bytes} bytes, test {row.test:.1%}", flush=True)
+
+
+def _row(world: World, bench: Bench, linear: Rows, student: str, method: str, budget: int) -> TunedRow | None:
+    chosen = method
+    if method == "auto":
+        known: list[Row] = [row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed)]
+        found = choose(known, budget, "ours")
+        if found is None:
+            return None
+        chosen = found.policy
+        selection, size = bench.ranking(_policy(chosen, bench.seed)).select(found.count), found.ours
+    else:
+        layout = "ours" if method == "equal quotas" else "paper"
+        fitted = filled(bench, _policy(method, bench.seed), budget, layout)
+        if fitted is None:
+            return None
+        selection, size = fitted
+    test = train(world, bench, selection, STUDENTS[student])
+    return TunedRow(bench.name, bench.seed, student, method, budget, chosen, len(selection), size, test)
+
+
+def _policy(name: str, seed: int) -> Policy:
+    policy = Policy(safety_net=EQUAL) if name == "equal quotas" else ALL[name]
+    return Policy("random", safety_net=policy.safety_net, seed=seed) if policy.criterion == "random" else policy
+
+
+def train(world: World, bench: Bench, selection: Selection, mode: str) -> float:
+    """Test accuracy of a network trained on a selection with the recipe that ``plada train`` has for the mode."""
+    from plada_select.baselines.students import TunedStudent
+
+    weights = str(find(world.data, STUDENT[1])) if mode == "finetune" else "none"
+    test = world.task(bench.name, bench.seed).task.split("test")
+    learner = TunedStudent(
+        STUDENT[0], weights, pool=world.source, test=test, mode=mode, input_size=INPUT, device="auto"
+    )
+    places = bench.order[selection.indices.astype(np.int64)]
+    return learner.fit_pool(places, selection.labels, seed=bench.seed).accuracy
