@@ -111,7 +111,8 @@ def main() -> None:
                 fact: sum(entry.get(fact, 0) for entry in outcome.history)
                 for fact in ("bytes_down", "bytes_up", "asked", "answered", "unusable")
             }
-            keep({"cell": cell, "seed": seed, "accuracy": score.to_json(), "loss": outcome.history[-1]["loss"], **facts})
+            loss = outcome.history[-1]["loss"]
+            keep({"cell": cell, "seed": seed, "accuracy": score.to_json(), "loss": loss, **facts})
 
 
 if __name__ == "__main__":
