@@ -16,6 +16,7 @@ from .partition import Partition
 from .settings import NetSpec, Settings
 
 WEIGHT_CODECS = ("float32", "bf16")
+SERVER_KEYS = frozenset({"out", "patience"})  # of the server's app alone
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Plan:
         Raises:
             UserError: a name is unknown, or a value of the wrong kind.
         """
-        given = {str(name).replace("-", "_"): value for name, value in config.items()}
+        given = {str(name).replace("-", "_"): value for name, value in config.items() if name not in SERVER_KEYS}
         parts: dict[type, dict[str, Any]] = {NetSpec: {}, Settings: {}, Federation: {}, Plan: {}}
         homes = {
             one.name: (part, one.type)
