@@ -13,6 +13,7 @@ from ..convnet import load_parameters, make_network, parameters_of
 from ..plan import Plan
 from ..settings import Draw, NetSpec, seed_of
 from ..training import TrainRecipe, train_on
+from .averaging import write_weights
 from .records import pack, shapes_of, unpack, weight_arrays
 
 if TYPE_CHECKING:
@@ -78,6 +79,4 @@ def local_training(content: RecordDict, plan: Plan, holding: Holding) -> RecordD
     weights = codec.decode(data, shapes_of(parameters_of(network)))
     load_parameters(network, [torch.from_numpy(array) for array in weights])
     train_on(network, images, recipe, seed_of(plan.settings.seed, Draw.TRAIN, holding.number, number))
-    sent = codec.encode(weight_arrays(parameters_of(network)))
-    answer = ConfigRecord({"holder": holding.number, "count": len(images)})
-    return RecordDict({"arrays": ArrayRecord({"weights": pack(sent)}), "answer": answer})
+    return write_weights(holding.number, len(images), weight_arrays(parameters_of(network)), codec)

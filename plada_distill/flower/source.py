@@ -19,6 +19,7 @@ from ..compress import Codec, WireError
 from ..convnet import load_parameters, parameters_of
 from ..gradients import POOLED, GradientRequest, Gradients
 from ..plan import Plan
+from ..privacy import Ledger
 from ..settings import Draw, seed_of
 from .client import ASK
 from .grid import exchange
@@ -31,13 +32,15 @@ class FederatedSource:
     Args:
         grid: Flower's, or :class:`plada_distill.flower.grid.InProcessGrid`.
         plan: what both sides agreed on.
+        ledger: notes every question, where answers are private.
 
     Attributes:
         last_problem: why the last unusable answer was not used, or empty.
     """
 
-    def __init__(self, grid: Grid, plan: Plan) -> None:
+    def __init__(self, grid: Grid, plan: Plan, ledger: Ledger | None = None) -> None:
         self.grid = grid
+        self.ledger = ledger
         self.plan = plan
         self.last_problem = ""
         self._warned: set[str] = set()
@@ -68,6 +71,8 @@ class FederatedSource:
         for attempt in range(federation.retries + 1):
             group = f"{request.iteration}.{request.step}.{attempt}"
             asked = self._choose(request, attempt)
+            if self.ledger is not None:
+                self.ledger.spend()
             answers = self._exchange(content, asked, group, shapes, request, facts)
             if len(answers) >= max(1, round(federation.quorum * len(asked))):
                 combined = aggregate(answers, federation.aggregation)
