@@ -12,8 +12,6 @@ from typing import Any
 _HOMES = {
     "settings": ("NetSpec", "Settings", "loops_for"),
     "convnet": ("make_network",),
-    "distance": ("distance",),
-    "augment": ("augment",),
     "data": ("Images", "load_images"),
     "gradients": ("GradientRequest", "GradientSource", "Gradients", "LocalSource"),
     "loop": ("Outcome", "distil", "first_images"),

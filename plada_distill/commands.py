@@ -177,6 +177,10 @@ def _common(parser: argparse.ArgumentParser, action: str, *, real: bool) -> None
     test.add_argument("--networks", type=int, default=3, metavar="N", help="trained on the result; 0: no evaluation")
     test.add_argument("--epochs", type=_positive, default=300, metavar="N", help="of their training")
     test.add_argument("--evaluate-every", type=int, default=0, metavar="N", help="iterations between measurements")
+    test.add_argument(
+        "--val-fraction", type=float, default=0.1, metavar="P",
+        help="training images kept from the distillation, for 'tune' (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--save-every", type=_positive, default=1, metavar="N", help="iterations between checkpoints")
     parser.add_argument("--threads", type=_positive, metavar="N", help="torch threads (part of what fixes the bits)")
     parser.add_argument("--seed", type=int, default=0)

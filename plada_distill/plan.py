@@ -96,6 +96,7 @@ class Plan:
         settings: the distillation.
         federation: who takes part.
         task: labelled data that a simulation deals out; a client with data of its own ignores it.
+        val_fraction: share of the task's training images that nobody gets: the server's own, for tuning.
         class_names: in order; empty: those of the task.
         channels, size: of the images.
     """
@@ -103,6 +104,7 @@ class Plan:
     settings: Settings
     federation: Federation
     task: str = ""
+    val_fraction: float = 0.0
     class_names: tuple[str, ...] = ()
     channels: int = 3
     size: int = 32
@@ -114,7 +116,8 @@ class Plan:
         plain |= {one.name: getattr(federation, one.name) for one in dataclasses.fields(federation)}
         del plain["network"]
         plain |= {one.name: getattr(network, one.name) for one in dataclasses.fields(network)}
-        plain |= {"task": self.task, "channels": self.channels, "size": self.size}
+        plain |= {"task": self.task, "val_fraction": self.val_fraction}
+        plain |= {"channels": self.channels, "size": self.size}
         plain["augment"] = " ".join(settings.augment) or "none"
         plain["class_names"] = "\n".join(self.class_names)
         return {

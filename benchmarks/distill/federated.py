@@ -91,7 +91,7 @@ def main() -> None:
                 images_per_class=args.images_per_class, iterations=args.iterations, inner_epochs=args.inner_epochs,
                 real_batch=args.real_batch // max(1, clients), init="noise", network=spec, seed=seed,
             )  # fmt: skip
-            plan = Plan(settings, Federation(), args.task, train.class_names, train.channels, train.size)
+            plan = Plan(settings, Federation(), args.task, 0.0, train.class_names, train.channels, train.size)
             plan = Plan.from_config(plan.to_config() | {"clients": max(1, clients)} | options)
             source: Any = LocalSource(train)
             if clients:

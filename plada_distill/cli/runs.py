@@ -31,11 +31,12 @@ def run(args: argparse.Namespace) -> int:
     """``plada distill run``."""
     set_up_torch(args.threads)
     folder, settings = _folder(args), _settings(args)
-    task = open_task(args.task, val_fraction=0)
+    task = open_task(args.task, val_fraction=args.val_fraction)
     train = load_images(task.split("train"), size=args.size)
     test = _test_images(task, train, args)
     initial = first_images(settings, train.class_names, train.channels, train.size, _start(args, train))
-    write_json(folder / RUN_NAME, {"mode": "central", "task": args.task, "settings": settings.to_json()})
+    record = {"mode": "central", "task": args.task, "val_fraction": args.val_fraction}
+    write_json(folder / RUN_NAME, record | {"settings": settings.to_json()})
     device = pick_device(args.device)
     outcome = distil(
         settings, LocalSource(train.to(device)), initial, folder=folder, device=device, save_every=args.save_every,
@@ -54,10 +55,12 @@ def federate(args: argparse.Namespace) -> int:
 
     set_up_torch(args.threads)
     folder, settings = _folder(args), _settings(args)
-    task = open_task(args.task, val_fraction=0)
+    task = open_task(args.task, val_fraction=args.val_fraction)
     train = load_images(task.split("train"), size=args.size)
     test = _test_images(task, train, args)
-    plain = Plan(settings, Federation(), args.task, train.class_names, train.channels, train.size).to_config()
+    plain = Plan(
+        settings, Federation(), args.task, args.val_fraction, train.class_names, train.channels, train.size
+    ).to_config()
     names = ("clients", "partition", "fraction", "codec", "weights", "aggregation", "dropout", "stragglers", "quorum",
              "mislabelled", "clip", "noise", "sample_rate", "delta")  # fmt: skip
     if args.clip and args.aggregation == "weighted":
@@ -70,7 +73,8 @@ def federate(args: argparse.Namespace) -> int:
     )  # fmt: skip
     ledger = Ledger(folder / LEDGER_NAME) if federation.clip else None
     initial = first_images(settings, plan.class_names, plan.channels, plan.size, _start(args, train))
-    write_json(folder / RUN_NAME, {"mode": "federation", "task": args.task, "plan": plan.to_config()})
+    record = {"mode": "federation", "task": args.task, "val_fraction": args.val_fraction}
+    write_json(folder / RUN_NAME, record | {"plan": plan.to_config()})
     outcome = distil(
         settings, FederatedSource(grid, plan, ledger), initial, folder=folder, save_every=args.save_every,
         evaluate=_evaluator(test, settings, args), evaluate_every=args.evaluate_every, progress=not args.quiet,

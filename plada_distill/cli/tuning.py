@@ -9,6 +9,7 @@ from typing import Any
 
 from plada_format.errors import UserError
 from plada_train import open_task, set_up_torch
+from plada_train.sources.task import VAL
 
 from ..data import Images, load_images
 from ..plan import Federation, Plan
@@ -28,7 +29,13 @@ def tune(args: argparse.Namespace) -> int:
     set_up_torch()
     folder = Path(args.folder)
     synthetic = load_synthetic(folder)
-    task = open_task(args.task)
+    held = float(read_json(folder / RUN_NAME).get("val_fraction", 0))
+    if args.split == "val" and not held and not (open_task(args.task, val_fraction=0).split_of == VAL).any():
+        raise UserError(
+            f"{folder}: the run kept no validation images back (--val-fraction), so tuning on them would be tuning on"
+            " training images; choose --split test, or distil again"
+        )
+    task = open_task(args.task, val_fraction=held)
     size, channels = synthetic.images.size, synthetic.images.channels
     test = load_images(task.split(args.split), size=size, channels=channels)
     candidates = grid(args.widths, args.depths, args.norms, args.lrs, TrainRecipe(epochs=args.epochs))
@@ -45,7 +52,7 @@ def tune(args: argparse.Namespace) -> int:
     }
     print(f"best on the distilled set: {best}")
     if args.reference != "none":
-        truth, one_run = _reference(args, folder, candidates, test)
+        truth, one_run = _reference(args, folder, candidates, test, held)
         result["reference"] = {
             "kind": args.reference,
             "scores": {name: score.to_json() for name, score in truth.items()},
@@ -86,11 +93,12 @@ def _history(folder: Path) -> list[dict[str, Any]]:
 
 
 def _reference(
-    args: argparse.Namespace, folder: Path, candidates: list[Candidate], test: Images
+    args: argparse.Namespace, folder: Path, candidates: list[Candidate], test: Images, held: float
 ) -> tuple[dict[str, Score], int]:
     """Scores after training on the real images, and the bytes of the mean FedAvg run (0 for central training)."""
     if args.reference == "central":
-        train = load_images(open_task(args.task).split("train"), size=test.size, channels=test.channels)
+        task = open_task(args.task, val_fraction=held)
+        train = load_images(task.split("train"), size=test.size, channels=test.channels)
         real = [replace(one, recipe=replace(one.recipe, epochs=args.reference_epochs)) for one in candidates]
         journal = folder / "tune" / f"central-{args.reference_epochs}.json"
         return tune_on(train, test, real, networks=args.networks, seed=args.seed, journal=journal,
@@ -99,7 +107,7 @@ def _reference(
     from ..flower.fedavg import fedavg
     from ..flower.grid import InProcessGrid
 
-    plan = _plan(args, folder, test)
+    plan = _plan(args, folder, test, held)
     scores: dict[str, Score] = {}
     sent: list[int] = []
     journal = folder / "tune" / f"fedavg-{args.rounds}x{args.local_epochs}.json"
@@ -122,7 +130,7 @@ def _reference(
     return scores, sum(sent) // len(sent)
 
 
-def _plan(args: argparse.Namespace, folder: Path, test: Images) -> Plan:
+def _plan(args: argparse.Namespace, folder: Path, test: Images, held: float) -> Plan:
     """The run's own federation; for a central run one of ``--clients`` iid clients."""
     stored = read_json(folder / RUN_NAME)
     if stored.get("mode") == "federation":
@@ -130,4 +138,6 @@ def _plan(args: argparse.Namespace, folder: Path, test: Images) -> Plan:
     if not stored:
         raise UserError(f"{folder}: no {RUN_NAME}; is this the folder of a distillation run?")
     settings = Settings(network=NetSpec(), seed=args.seed)
-    return Plan(settings, Federation(clients=args.clients), args.task, test.class_names, test.channels, test.size)
+    return Plan(
+        settings, Federation(clients=args.clients), args.task, held, test.class_names, test.channels, test.size
+    )

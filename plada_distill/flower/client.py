@@ -122,7 +122,7 @@ def dealt_images(plan: Plan, number: int) -> Images:
     federation, seed = plan.federation, plan.settings.seed
     if not 0 <= number < federation.clients:
         raise UserError(f"partition-id {number}, but the plan deals to {federation.clients} clients")
-    everything = _own_images(plan.task, plan.size, plan.channels, plan.class_names)
+    everything = _own_images(plan.task, plan.size, plan.channels, plan.class_names, plan.val_fraction)
     labels = everything.labels.numpy()
     part = everything.subset(deal(labels, federation.clients, federation.partition, seed)[number])
     if number in wrong_clients(federation.clients, federation.mislabelled, seed):
@@ -131,10 +131,12 @@ def dealt_images(plan: Plan, number: int) -> Images:
 
 
 @lru_cache(maxsize=4)
-def _own_images(spec: str, size: int, channels: int, class_names: tuple[str, ...]) -> Images:
+def _own_images(
+    spec: str, size: int, channels: int, class_names: tuple[str, ...], val_fraction: float = 0.0
+) -> Images:
     from plada_train import open_task
 
-    task = open_task(spec, val_fraction=0)
+    task = open_task(spec, val_fraction=val_fraction)
     if class_names and set(task.class_names) - set(class_names):
         strange = ", ".join(sorted(set(task.class_names) - set(class_names))[:5])
         raise UserError(f"{spec}: classes that the plan does not know: {strange}")

@@ -126,7 +126,8 @@ class FederatedSource:
 
     def _read(self, reply: Message, shapes: Sequence[tuple[int, ...]], allowed: Sequence[int]) -> Any:
         if reply.has_error():
-            raise WireError(f"a client failed: {(reply.error.reason or '').strip().splitlines()[-1:]}")
+            lines = (reply.error.reason or "no reason given").strip().splitlines()
+            raise WireError(f"a client failed: {lines[-1]}")
         return read_answer(reply.content, self.plan.federation.codec, shapes, allowed)
 
     def _note(self, problem: str) -> None:

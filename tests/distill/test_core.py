@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from plada_distill import GradientRequest, Gradients, NetSpec, Settings, distance, loops_for, make_network
+from plada_distill import GradientRequest, Gradients, NetSpec, Settings, loops_for, make_network
 from plada_distill.augment import augment
 from plada_distill.convnet import load_parameters, parameters_of
+from plada_distill.distance import distance
 from plada_distill.gradients import gradient_of
 from plada_distill.matching import image_gradient
 from plada_distill.settings import AUGMENTS

@@ -127,7 +127,7 @@ def test_wrong_labels_are_all_wrong():
     ],
 )
 def test_plans_survive_flat_configuration(options):
-    plain = Plan(settings(), Federation(), "npz:x", ("cat", "dog"), 1, 28)
+    plain = Plan(settings(), Federation(), "npz:x", 0.1, ("cat", "dog"), 1, 28)
     plan = Plan.from_config(plain.to_config() | options)
     assert Plan.from_config(plan.to_config()) == plan
     for name, value in options.items():
@@ -155,6 +155,6 @@ def test_plans_survive_flat_configuration(options):
     ],
 )
 def test_bad_plans_are_refused(options, words):
-    plain = Plan(settings(), Federation(), "npz:x", ("cat", "dog"), 1, 28)
+    plain = Plan(settings(), Federation(), "npz:x", 0.1, ("cat", "dog"), 1, 28)
     with pytest.raises(UserError, match=words):
         Plan.from_config(plain.to_config() | options)

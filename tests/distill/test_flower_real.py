@@ -29,7 +29,8 @@ from plada_distill.state import load_state
 def test_three_processes_end_in_the_same_images_as_one(tmp_path, task_spec):
     settings = Settings(images_per_class=1, iterations=2, outer_steps=1, inner_epochs=0, real_batch=8, init="noise",
                         network=NetSpec(32, 2), augment=("flip", "scale"))  # fmt: skip
-    plan = with_classes(Plan(settings, Federation(clients=2, timeout=60, retries=6, quorum=1.0), task_spec, (), 3, 16))
+    federation_of_two = Federation(clients=2, timeout=60, retries=6, quorum=1.0)
+    plan = with_classes(Plan(settings, federation_of_two, task_spec, channels=3, size=16))
     grid = InProcessGrid(make_client_app(), plan.to_config(), 2)
     expected = distil(settings, FederatedSource(grid, plan), first_images(settings, plan.class_names, 3, 16))
     out = tmp_path / "out"
