@@ -1,6 +1,6 @@
 # make test   set up .venv and run every check (the one command of CI)
 # make demo   the whole job on real images: teacher, scores, selection, payload, student, report
-# make lint | fuzz | bench | vectors | dist | clean
+# make lint | fuzz | conformance | bench | vectors | dist | clean
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := test
@@ -11,7 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 FUZZ_SECONDS ?= 60
+CONFORMANCE_COUNT ?= 1000000
 PYTEST_ARGS ?=
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 CODEC_TESTS := $(wildcard tests/format tests/vectors)
 
 # Spinning OpenMP threads make a shared machine many times slower; unit tests are too small for a second thread.
@@ -19,7 +22,7 @@ export OMP_WAIT_POLICY := PASSIVE
 QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HYPOTHESIS_PROFILE=ci
 
 .NOTPARALLEL:
-.PHONY: setup test lint unit codec-checks demo fuzz bench bench-gpu vectors dist clean
+.PHONY: setup test lint unit codec-checks demo fuzz conformance bench bench-gpu vectors dist clean
 
 setup: $(STAMP)
 
@@ -45,21 +48,28 @@ lint: $(STAMP)
 codec-checks: $(STAMP)
 	@echo "== codec, kernels compiled with bounds checks"
 	@$(QUIET) NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.cache/numba-bounds PLADA_ACCEL=numba HYPOTHESIS_PROFILE=quick \
-		$(BIN)/python -m pytest -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
+		$(PYTEST) -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
 	@echo "== codec, kernels not compiled"
 	@$(QUIET) NUMBA_DISABLE_JIT=1 PLADA_ACCEL=numba HYPOTHESIS_PROFILE=quick \
-		$(BIN)/python -m pytest -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
+		$(PYTEST) -q -m "codec and not slow" $(PYTEST_ARGS) $(CODEC_TESTS)
 
 unit: $(STAMP)
 	@echo "== all tests"
 	@mkdir -p .cache && rm -f .cache/coverage*
-	@$(QUIET) $(BIN)/python -m pytest --cov --cov-report=term --durations=10 $(PYTEST_ARGS) tests
+	@$(QUIET) $(PYTEST) --cov --cov-report=term --durations=10 $(PYTEST_ARGS) tests
 
 demo: $(STAMP)
 	@$(BIN)/python -m plada_select.demo
 
 fuzz: $(STAMP)
 	@$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS)
+
+# Every decoder that can be built here on the same files (conformance/README.md).
+conformance: $(STAMP)
+	@if command -v cargo >/dev/null; then $(MAKE) -C ports/rust all; fi
+	@if [ -d ports/c ] && command -v $${CC:-cc} >/dev/null; then $(MAKE) -C ports/c; fi
+	@if [ -d ports/js ] && command -v npm >/dev/null; then npm --prefix ports/js run --silent build:lib; fi
+	@$(QUIET) $(BIN)/python -m conformance --count $(CONFORMANCE_COUNT)
 
 # Hours on a quiet machine, most of it for formats; each command goes on where it was stopped, and can be run alone.
 bench: $(STAMP)

@@ -22,7 +22,9 @@ seq:
       min: 54
   - id: flags
     type: u1
-    valid: 0
+    doc: bit 0, a group digest follows the content digest
+    valid:
+      max: 1
   - id: pool_size
     type: u4
   - id: kept
@@ -33,8 +35,11 @@ seq:
     size: 16
   - id: content_digest
     size: 8
+  - id: group_digest
+    size: 8
+    if: flags == 1
   - id: table
-    size: header_length - 50
+    size: header_length - 50 - 8 * flags
     type: section_table
   - id: header_crc32
     type: u4
@@ -71,12 +76,16 @@ enums:
     0x01: index_golomb
     0x02: index_runs
     0x03: index_rans
+    0x08: index_adaptive
+    0x09: index_adaptive_groups
     0x10: index_delta_zstd
     0x11: index_bitmap_zstd
     0x20: label_fixed
     0x21: label_huffman
     0x22: label_runs
     0x23: label_rans
+    0x28: label_adaptive
+    0x29: label_adaptive_groups
     0x30: label_zstd
     0x80: class_names
     0x81: metadata

@@ -5,11 +5,29 @@ Deliberately independent of ``plada_format.container``: a fuzzer that shares the
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from dataclasses import dataclass, field
 
 SIGNATURE = b"\x89PLA\r\n\x1a\n"
 FIXED = 46
+GROUPS_FLAG = 1
+
+
+def groups_for(pool_size: int) -> list[int]:
+    """Group starts of the one grouping that fuzzing knows for each pool size; none for an empty pool."""
+    starts, x = {0}, pool_size
+    for _ in range(pool_size % 23):
+        x = (x * 1103515245 + 12345) % (1 << 31)
+        starts.add(x % pool_size)
+    return sorted(starts) if pool_size else []
+
+
+def digest_of(groups: list[int]) -> bytes:
+    """The group digest of SPEC.md 16.2."""
+    numbers = b"".join(start.to_bytes(4, "little") for start in (len(groups), *groups))
+    digest = hashlib.sha256(b"PLADA-pool-groups-v1\0" + numbers).digest()[:8]
+    return digest if any(digest) else digest[:7] + b"\x01"
 
 
 def varint(value: int) -> bytes:
@@ -59,13 +77,14 @@ class Anatomy:
     """A file in pieces.
 
     Attributes:
-        fixed: the 46 bytes before the section table.
+        fixed: the 46 bytes before group digest and section table.
         pieces: sections in file order.
         table: section table to write in place of the one of ``pieces``.
         header_length: value of the byte H in place of the right one.
         header_crc_error: xor onto the right CRC of the header.
         tail: bytes behind the last section.
         cut: length to which the whole file is cut in the end.
+        digest: group digest to write where the flag is set, in place of that of :func:`groups_for` the pool size.
     """
 
     fixed: bytearray
@@ -75,12 +94,20 @@ class Anatomy:
     tail: bytes = b""
     cut: int | None = None
     table: bytes | None = None
+    digest: bytes | None = None
 
     def copy(self) -> Anatomy:
         """An independent copy."""
         pieces = [Piece(p.type, p.body, p.length, p.crc_error) for p in self.pieces]
         return Anatomy(
-            bytearray(self.fixed), pieces, self.header_length, self.header_crc_error, self.tail, self.cut, self.table
+            bytearray(self.fixed),
+            pieces,
+            self.header_length,
+            self.header_crc_error,
+            self.tail,
+            self.cut,
+            self.table,
+            self.digest,
         )
 
     def number(self, at: int, size: int) -> int:
@@ -115,8 +142,10 @@ class Anatomy:
     def build(self) -> bytes:
         """The file."""
         table = self.right_table() if self.table is None else self.table
-        length = FIXED + len(table) + 4
         head = bytearray(self.fixed)
+        if self.fixed[11] & GROUPS_FLAG:
+            table = (digest_of(groups_for(self.pool_size)) if self.digest is None else self.digest) + table
+        length = FIXED + len(table) + 4
         head[10] = (length if self.header_length is None else self.header_length) & 0xFF
         head += table
         parts = [bytes(head), (zlib.crc32(head) ^ self.header_crc_error).to_bytes(4, "little")]
@@ -137,6 +166,10 @@ def parse(data: bytes) -> Anatomy | None:
         return None
     anatomy = Anatomy(bytearray(data[:FIXED]))
     at, body = FIXED, end + 4
+    if data[11] & GROUPS_FLAG:
+        at += 8
+        if data[FIXED:at] != digest_of(groups_for(anatomy.pool_size)):
+            anatomy.digest = data[FIXED:at]
     while at < end:
         found = read_varint(data, at + 1)
         if found is None:

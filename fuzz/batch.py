@@ -16,8 +16,8 @@ import numpy as np
 
 import plada_format as pf
 from fuzz import mutate, oracle, seeds
-from fuzz.anatomy import Anatomy, parse
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
+from fuzz.anatomy import Anatomy, groups_for, parse
+from plada_format.codecs import GROUPED, INDEX_CODECS, LABEL_CODECS
 
 BATCH = 5_000  # mutants
 FRESH = 40  # newly encoded payloads per batch
@@ -84,14 +84,18 @@ def round_trip(data: bytes, rng: random.Random) -> None:
     Raises:
         Finding: it does not.
     """
-    before = pf.decode(data, limits=oracle.LIMITS)
+    groups = oracle.groups_of(data)
+    before = pf.decode(data, groups=groups, limits=oracle.LIMITS)
+    groups = np.array(groups_for(before.pool_size), np.uint32) if before.pool_size else None
     # a bitmap of a large pool with few images in it is slow to compress, and finds nothing
-    kinds = [kind for kind in seeds.INDEX_IDS if before.pool_size <= 1 << 16 or kind not in (0x00, 0x11)]
-    index, label = INDEX_CODECS[rng.choice(kinds)].name, LABEL_CODECS[rng.choice(seeds.LABEL_IDS)].name
+    left_out = GROUPED if groups is None else set()
+    kinds = [k for k in seeds.INDEX_IDS if (before.pool_size <= 1 << 16 or k not in (0x00, 0x11)) and k not in left_out]
+    label_kinds = [kind for kind in seeds.LABEL_IDS if kind not in left_out]
+    index, label = INDEX_CODECS[rng.choice(kinds)].name, LABEL_CODECS[rng.choice(label_kinds)].name
     try:
-        again = pf.recode(data, index_codec=index, label_codec=label, limits=oracle.LIMITS)
-        after = pf.decode(again, limits=oracle.LIMITS)
-        fresh = pf.encode(**arguments_of(before), index_codec=index, label_codec=label)
+        again = pf.recode(data, index_codec=index, label_codec=label, groups=groups, limits=oracle.LIMITS)
+        after = pf.decode(again, groups=groups, limits=oracle.LIMITS)
+        fresh = pf.encode(**arguments_of(before), groups=groups, index_codec=index, label_codec=label)
     except Exception as problem:
         raise oracle.Finding(f"recode to {index}, {label}: {problem!r}") from problem
     if not np.array_equal(before.indices, after.indices) or not np.array_equal(before.labels, after.labels):
@@ -151,6 +155,8 @@ class Batch:
         if rng.random() < 0.7:
             own = data[22:38]
             out["pool_fingerprint"] = own if any(own) and rng.random() < 0.5 else b"another pool...."
+        if rng.random() < 0.2:
+            out["groups"] = np.array([0, 3], np.uint32)
         return out
 
     def _check(self, target: str, data: bytes, *, must_pass: bool = False) -> None:
@@ -165,7 +171,7 @@ class Batch:
                 result.slowest = [seconds, target, self.number, len(data)]
             if seconds > SLOW:
                 raise oracle.Finding(f"takes {seconds:.2f} s")
-            if must_pass and verdict.error is not None and verdict.error.code not in range(14, 17):
+            if must_pass and verdict.error is not None and verdict.error.code not in range(14, 18):
                 raise oracle.Finding(f"fresh payload is refused: {verdict.error}")
             self._sample(target, data, verdict)
             if verdict.payload is not None:

@@ -320,7 +320,7 @@ def _edit_classes(rng: random.Random, file: Anatomy, _: Sequence[Anatomy]) -> No
 
 
 def _edit_fixed(rng: random.Random, file: Anatomy, _: Sequence[Anatomy]) -> None:
-    how = rng.randrange(9)
+    how = rng.randrange(10)
     if how < 3:  # rare fields: signature, versions, flags
         file.fixed[rng.choice((0, 3, 7, 8, 9, 9, 11))] ^= 1 << rng.randrange(8)
     elif how == 3:
@@ -332,7 +332,11 @@ def _edit_fixed(rng: random.Random, file: Anatomy, _: Sequence[Anatomy]) -> None
     elif how == 6:
         file.header_crc_error = 1 << rng.randrange(32)
     elif how == 7:
-        file.fixed[9] = rng.choice((1, 2, 255))
+        file.fixed[9] = rng.choice((0, 1, 1, 2, 255))
+    elif how == 8:
+        file.fixed[11] ^= 1
+        if rng.random() < 0.3:
+            file.digest = rng.choice((b"", rng.randbytes(8)))
     elif file.pieces:
         rng.choice(file.pieces).crc_error = 1 << rng.randrange(32)
 
@@ -364,7 +368,7 @@ def _edit_table(rng: random.Random, file: Anatomy, donors: Sequence[Anatomy]) ->
         if rng.random() < 0.8:
             pieces.sort(key=lambda p: p.type)
         if kind in (0x84, 0xE0) and rng.random() < 0.5:
-            file.fixed[9] = 1
+            file.fixed[9] = rng.choice((1, 2))
     elif donors:  # a section from another file
         donor = rng.choice(donors)
         if donor.pieces:

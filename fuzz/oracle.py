@@ -13,7 +13,7 @@ import numpy as np
 
 import plada_format as pf
 from fuzz import reference
-from fuzz.anatomy import parse
+from fuzz.anatomy import digest_of, groups_for, parse
 from plada_format import accel, api
 from plada_format.digest import content_digest
 from plada_format.engines.stream import Stream
@@ -38,6 +38,24 @@ class Verdict:
     def name(self) -> str:
         """Name of the error code, or "accepted"."""
         return "accepted" if self.error is None else self.error.code.name
+
+
+_KNOWN: dict[bytes, Any] = {}
+
+
+def know(groups: list[int]) -> None:
+    """Let :func:`groups_of` find other groups than those of :func:`groups_for` by their digest."""
+    _KNOWN[digest_of(groups)] = np.array(groups, np.uint32)
+
+
+def groups_of(data: bytes) -> Any:
+    """The groups that a caller who has this file's pool passes, or None: known ones, or those of :func:`groups_for`."""
+    pool_size = int.from_bytes(data[12:16], "little") if len(data) > 60 else 0
+    if not pool_size or not data[11] & 1:
+        return None
+    if data[46:54] in _KNOWN:
+        return _KNOWN[data[46:54]]
+    return np.array(groups_for(pool_size), np.uint32)
 
 
 def memory_bound(size: int, count: int, pool_size: int, index_type: int | None, soft_classes: int = 0) -> int:
@@ -69,8 +87,10 @@ def examine(data: bytes, limits: pf.Limits = LIMITS, **expectations: Any) -> Ver
     Raises:
         Finding: the decoder broke a promise.
     """
+    groups = expectations.pop("groups", None)
+    groups = groups_of(data) if groups is None else groups
     try:
-        payload = pf.decode(data, limits=limits, **expectations)
+        payload = pf.decode(data, groups=groups, limits=limits, **expectations)
     except pf.PladaError as problem:
         if problem.code >= pf.ErrorCode.NOT_MANIFEST:
             raise Finding(f"decoder reports {problem.code!r}: {problem}") from problem
@@ -83,7 +103,7 @@ def examine(data: bytes, limits: pf.Limits = LIMITS, **expectations: Any) -> Ver
         raise Finding(f"{type(problem).__name__} escapes from decode: {problem}") from problem
     _check_payload(payload, len(data), limits)
     try:
-        again = pf.recode(data, limits=limits)
+        again = pf.recode(data, groups=groups, limits=limits)
     except Exception as problem:
         raise Finding(f"recode fails on a file that decode accepts: {problem!r}") from problem
     if again != data:
@@ -129,7 +149,7 @@ def same_everywhere(data: bytes, limits: pf.Limits = LIMITS, modes: tuple[str, .
     for mode in modes:
         with accel.use(mode):
             try:
-                seen.append((mode, pf.decode(data, limits=limits)))
+                seen.append((mode, pf.decode(data, groups=groups_of(data), limits=limits)))
             except pf.PladaError as problem:
                 seen.append((mode, (problem.code, problem.offset, problem.section)))
             except Exception as problem:
@@ -147,11 +167,17 @@ def same_as_reference(data: bytes, limits: pf.Limits = LIMITS) -> None:
         Finding: they differ.
     """
     try:
-        p = pf.decode(data, limits=limits)
+        p = pf.decode(data, groups=groups_of(data), limits=limits)
         found = ("accepted", p.indices.tolist(), p.labels.tolist())
     except pf.PladaError as problem:
         found = (problem.code.name, [], [])
-    name, content = reference.verdict(data, max_pool=limits.max_pool, max_kept=limits.max_kept)
+    groups = groups_of(data)
+    name, content = reference.verdict(
+        data,
+        groups=None if groups is None else groups.tolist(),
+        max_pool=limits.max_pool,
+        max_kept=limits.max_kept,
+    )
     expected = (name, content["indices"], content["labels"]) if content else (name, [], [])
     if found != expected:
         raise Finding(f"decode gives {str(found)[:80]}, SPEC.md says {str(expected)[:80]}")
@@ -165,7 +191,7 @@ def memory_of(data: bytes, limits: pf.Limits = LIMITS) -> int:
     """
     tracemalloc.start()
     try:
-        pf.decode(data, limits=limits)
+        pf.decode(data, groups=groups_of(data), limits=limits)
     except pf.PladaError:
         pass
     except Exception as problem:
@@ -185,8 +211,9 @@ def with_right_digest(data: bytes) -> bytes | None:
         header = pf.inspect(data)
         view = memoryview(data)
         index, label = (Stream(view[s.offset : s.offset + s.length]) for s in header.sections[:2])
-        indices, _ = api._read_indices(header, index)
-        labels, _ = api._read_labels(header, label)
+        groups = api._check_groups(header, groups_of(data))
+        indices, _ = api._read_indices(header, index, groups)
+        labels, _ = api._read_labels(header, label, indices, groups)
     except pf.PladaError:
         return None
     file = parse(data)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fuzz.anatomy import varint
+from fuzz.anatomy import digest_of, groups_for, varint
 from plada_format import container
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
+from plada_format.codecs import GROUPED, INDEX_CODECS, LABEL_CODECS, bind_index, bind_label, embedded_codec
 from plada_format.digest import content_digest
 from plada_format.engines import gapclass, huffman, rans
 
-#: Codecs that need nothing but the content, by id; those that use the pool's groups are left out.
-INDEX_IDS, LABEL_IDS = (
-    tuple(sorted(kind for kind, codec in codecs.items() if "groups" not in inspect.signature(codec.encode).parameters))
-    for codecs in (INDEX_CODECS, LABEL_CODECS)
-)
+#: All codecs by section type, and those of embedded streams, which have no images beside them.
+INDEX_IDS, LABEL_IDS = tuple(sorted(INDEX_CODECS)), tuple(sorted(LABEL_CODECS))
+EMBEDDED_IDS = tuple(kind for kind in LABEL_IDS if embedded_codec(kind))
 #: Fresh payloads with Zstandard frames are few: they are slow to make, and their decoder is not ours.
 _INDEX_CHOICE, _LABEL_CHOICE = (
     tuple(kind for kind in kinds for _ in range(1 if kind & 0x10 or not kind & 0x0F else 3))
@@ -147,7 +144,7 @@ def index_stream(rng: random.Random, kind: int, indices: Any, pool_size: int) ->
     if len(indices) in (0, pool_size):
         return b""
     array = np.array(indices, np.uint32)
-    codec = INDEX_CODECS[kind]
+    codec = bind_index(kind, np.array(groups_for(pool_size), np.uint32))
     parameters: Any = None
     if rng.random() < 0.6:
         if codec.name == "rans" and 2 * len(array) > pool_size:  # a dense set is coded by what it leaves out
@@ -165,15 +162,19 @@ def index_stream(rng: random.Random, kind: int, indices: Any, pool_size: int) ->
                 parameters = (half_life, gapclass.geometric_table(pool_size, len(gaps), half_life))
             else:
                 parameters = (0, frequency_table(rng, classes, gapclass.CLASSES))
+        elif codec.name == "adaptive":
+            parameters = rng.randrange(2)
     return codec.encode(array, pool_size, parameters)
 
 
-def label_stream(rng: random.Random, kind: int, values: Any, alphabet: int) -> bytes:
-    """As :func:`index_stream`, for labels."""
+def label_stream(
+    rng: random.Random, kind: int, values: Any, alphabet: int, indices: Any = (), pool_size: int = 0
+) -> bytes:
+    """As :func:`index_stream`, for labels; adaptive codecs look at the indices, too."""
     if len(values) == 0 or alphabet == 1:
         return b""
     array = np.array(values, np.uint16)
-    codec = LABEL_CODECS[kind]
+    codec = bind_label(kind, np.array(indices, np.uint32), pool_size, np.array(groups_for(pool_size), np.uint32))
     parameters: Any = None
     if rng.random() < 0.6:
         if codec.name == "huffman":
@@ -205,7 +206,7 @@ def ancillary(rng: random.Random, values: list[int], classes: int) -> dict[int, 
         pairs = {_text(rng) or "a": _text(rng) for _ in range(rng.randrange(1, 5))}
         ordered = sorted(pairs.items(), key=lambda pair: pair[0].encode())
         out[container.METADATA] = varint(len(pairs)) + b"".join(_prefixed(a) + _prefixed(b) for a, b in ordered)
-    kinds = LABEL_IDS
+    kinds = EMBEDDED_IDS
     if values and rng.random() < 0.2:
         kind = rng.choice(kinds)
         out[container.WEIGHTS] = bytes([kind]) + label_stream(rng, kind, labels(rng, len(values), 256), 256)
@@ -228,12 +229,12 @@ def assemble(
     """A file around two streams."""
     digest = content_digest(pool_size, classes, np.array(indices, np.uint32), np.array(values, np.uint16))
     return container.build(
-        minor=0,
         pool_size=pool_size,
         count=len(indices),
         num_classes=classes,
         pool_fingerprint=fingerprint,
         content_digest=digest,
+        group_digest=digest_of(groups_for(pool_size)) if pool_size else None,
         sections=[(index_kind, index), (label_kind, label), *sorted(more.items())],
     )
 
@@ -248,8 +249,10 @@ def fresh(rng: random.Random) -> bytes:
         if pool_size > 16_000 and index_kind in (0x00, 0x11):
             index_kind = 0x01
         label_kind = rng.choice(_LABEL_CHOICE)
+        if pool_size == 0 and {index_kind, label_kind} & GROUPED:
+            continue
         index = index_stream(rng, index_kind, indices, pool_size)
-        label = label_stream(rng, label_kind, values, classes)
+        label = label_stream(rng, label_kind, values, classes, indices, pool_size)
         if len(index) + len(label) > 4000:
             continue
         more = ancillary(rng, values, classes)
@@ -265,7 +268,7 @@ def _large_soft_labels(rng: random.Random) -> bytes:
         rows[c * classes + rng.choice((c, rng.randrange(classes)))] = 255
     kind = rng.choice((0x21, 0x22, 0x23, 0x23))
     body = bytes([kind]) + label_stream(rng, kind, rows, 256)
-    return assemble(8, [2, 5], [1, 0], classes, 0x00, 0x20, b"\x24", LABEL_CODECS[0x20].encode(
+    return assemble(8, [2, 5], [1, 0], classes, 0x00, 0x20, b"\x24", bind_label(0x20, (), 0, None).encode(
         np.array([1, 0], np.uint16), classes), {0x83: body})  # fmt: skip
 
 
@@ -286,5 +289,5 @@ def many_lanes(rng: random.Random) -> bytes:
     indices = list(range(0, 2 * k, 2))  # the gaps' lanes
     table = rans.FrequencyTable(huffman.SymbolSet(np.array([0, 1]), 1), 16, np.array([1, 65_535]), 1)
     array = np.array(indices, np.uint32)
-    stream = INDEX_CODECS[0x03].encode(array, 2 * k, (0, table))
+    stream = bind_index(0x03, None).encode(array, 2 * k, (0, table))
     return assemble(2 * k, indices, values, 10, 0x03, kind, stream, label_stream(rng, kind, values, 10), {})

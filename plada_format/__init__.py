@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .manifest import merge_manifests as merge_manifests
     from .payload import Payload as Payload
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Loaded at first use: numpy alone takes longer to import than ``plada --help`` may take.
 _LAZY = {

@@ -14,15 +14,23 @@ from numpy.typing import ArrayLike
 from . import container, sections, validate
 from ._types import U16, U32
 from .atomic import atomic_write
-from .codecs import INDEX_CODECS, LABEL_CODECS, index_candidates, label_candidates
+from .codecs import (
+    GROUPED,
+    LABEL_CODECS,
+    bind_index,
+    bind_label,
+    index_candidates,
+    label_candidates,
+)
 from .container import Header
 from .digest import content_digest
 from .engines.stream import Stream
 from .errors import ErrorCode, error
-from .limits import Limits
+from .limits import MAX_POOL, Limits
+from .manifest.hashing import group_digest
 from .payload import Payload
 
-DEFAULT_PROFILE = "full"
+DEFAULT_PROFILE = "compact"
 #: A bitmap is tried if it is at most this many times as large as the best other stream before compression.
 BITMAP_WORTH = 512
 Buffer = bytes | bytearray | memoryview
@@ -59,10 +67,11 @@ def encode(
         metadata: at most 256 pairs, 65,536 bytes in all.
         weights: (k,) positive numbers, kept as 2^(q/16) with 8-bit q.
         soft_labels: (K, K) average class probabilities of the images of each hard label, kept in 1/255.
-        groups: uint32 start offsets of the pool's groups. Checked; no codec of format 1.0 uses them.
+        groups: (G,) start offsets of the pool's groups, 0 first, strictly increasing, below ``pool_size``. With them
+            "auto" may use codecs that a reader can only decode if it has the same groups.
         extra: bodies of private sections by type, 0xC0 to 0xDF.
         index_codec, label_codec: a codec's name, or "auto": the smallest of those that ``profile`` allows.
-        profile: "baseline" (static codecs), "compact" (the same in format 1.0) or "full" (also Zstandard).
+        profile: "baseline" (static codecs), "compact" (also adaptive ones) or "full" (also Zstandard).
 
     Returns:
         The file. The same arguments give the same bytes, with or without numba.
@@ -73,10 +82,11 @@ def encode(
     n, classes = validate.shape_numbers(pool_size, num_classes)
     kept = validate.indices_array(indices, n)
     hard = validate.labels_array(labels, classes, len(kept))
-    if groups is not None:
-        validate.group_starts(groups, n)
-    index_section = _best_index(kept, n, index_codec, profile)
-    label_section = _best_label(hard, classes, label_codec, profile)
+    starts = None if groups is None else validate.group_starts(groups, n)
+    streams = _smallest(
+        _index_streams(kept, n, index_codec, profile, starts),
+        _label_streams(hard, classes, label_codec, profile, kept, n, starts),
+    )
     more: dict[int, bytes] = {}
     if class_names is not None:
         more[container.CLASS_NAMES] = sections.write_names(class_names, classes)
@@ -96,38 +106,58 @@ def encode(
             validate.refuse(f"extra section {kind:#x} is of type {type(body).__name__}, expected bytes")
         more[kind] = bytes(body)
     return container.build(
-        minor=container.MINOR,
         pool_size=n,
         count=len(kept),
         num_classes=classes,
         pool_fingerprint=validate.fingerprint(pool_fingerprint),
         content_digest=content_digest(n, classes, kept, hard),
-        sections=[index_section, label_section, *sorted(more.items())],
+        group_digest=None if starts is None else group_digest(starts),
+        sections=[*streams, *sorted(more.items())],
     )
 
 
-def _best_index(indices: U32, pool_size: int, choice: str, profile: str) -> tuple[int, bytes]:
-    candidates = index_candidates(choice, profile)
+def _index_streams(indices: U32, pool_size: int, choice: str, profile: str, groups: U32 | None) -> dict[int, bytes]:
+    """Stream by section type, of each index codec that may be used."""
+    kinds = index_candidates(choice, profile, groups is not None)
     if len(indices) in (0, pool_size):
-        return candidates[0].id, _TRIVIAL
+        return {kinds[0]: _TRIVIAL}
+    streams: dict[int, bytes] = {}
     # codecs that walk the whole pool come last, and not at all where that could not pay: 512 MiB for two images
-    candidates.sort(key=lambda c: "bitmap" in c.name)
-    best: tuple[int, bytes] | None = None
-    for codec in candidates:
-        if best and "bitmap" in codec.name and pool_size // 8 > BITMAP_WORTH * (len(best[1]) + 64):
-            continue
-        stream = codec.encode(indices, pool_size)
-        if best is None or (len(stream), codec.id) < (len(best[1]), best[0]):
-            best = codec.id, stream
-    assert best is not None
-    return best
+    for codec in sorted((bind_index(kind, groups) for kind in kinds), key=lambda c: "bitmap" in c.name):
+        if streams and "bitmap" in codec.name:
+            smallest = min(map(len, streams.values()))
+            if pool_size // 8 > BITMAP_WORTH * (smallest + 64):
+                continue
+        streams[codec.id] = codec.encode(indices, pool_size)
+    return streams
 
 
-def _best_label(labels: U16, num_classes: int, choice: str, profile: str) -> tuple[int, bytes]:
-    candidates = label_candidates(choice, profile)
+def _label_streams(
+    labels: U16, num_classes: int, choice: str, profile: str, indices: U32, pool_size: int, groups: U32 | None
+) -> dict[int, bytes]:
+    """As :func:`_index_streams`, of each label codec."""
+    kinds = label_candidates(choice, profile, groups is not None)
     if len(labels) == 0 or num_classes == 1:
-        return candidates[0].id, _TRIVIAL
-    return min(((c.id, c.encode(labels, num_classes)) for c in candidates), key=lambda s: (len(s[1]), s[0]))
+        return {kinds[0]: _TRIVIAL}
+    return {kind: bind_label(kind, indices, pool_size, groups).encode(labels, num_classes) for kind in kinds}
+
+
+def _smallest(index: dict[int, bytes], label: dict[int, bytes]) -> list[tuple[int, bytes]]:
+    """Index and label section of the fewest bytes, the group digest included; fewer needs, then lower ids win ties."""
+
+    def best(grouped: bool) -> tuple[int, int, list[tuple[int, bytes]]] | None:
+        sections = []
+        for streams in (index, label):
+            allowed = [(len(body), kind) for kind, body in streams.items() if grouped or kind not in GROUPED]
+            if not allowed:
+                return None
+            kind = min(allowed)[1]
+            sections.append((kind, streams[kind]))
+        digest = container.GROUP_DIGEST if any(kind in GROUPED for kind, _ in sections) else 0
+        return sum(len(body) for _, body in sections) + digest, digest, sections
+
+    found = [choice for choice in (best(False), best(True)) if choice is not None]
+    return min(found, key=lambda choice: choice[:2])[2]
 
 
 def _view(data: Buffer) -> memoryview:
@@ -160,7 +190,7 @@ def decode(
         data: the file, any contiguous buffer.
         pool_size: N of the caller's pool; anything else is an error, and ``limits`` do not apply.
         pool_fingerprint: 16 bytes of the caller's pool; a payload without one is an error, too.
-        groups: uint32 start offsets of the pool's groups. Checked; no codec of format 1.0 uses them.
+        groups: (G,) start offsets of the caller's groups; looked at only if a codec of the payload needs them.
         limits: largest N and k to accept if ``pool_size`` is not given.
 
     Raises:
@@ -174,6 +204,7 @@ class _Decoded:
     """A payload and what is needed to write it again byte for byte."""
 
     payload: Payload
+    groups: U32 | None
     index_parameters: Any
     label_parameters: Any
     symbols: dict[int, tuple[U16, tuple[int, Any]]]
@@ -185,18 +216,17 @@ def _decode(
     view = _view(data)
     header = container.parse_header(view)
     _check_expectations(header, pool_size, fingerprint, limits)
-    if groups is not None:
-        validate.group_starts(groups, header.pool_size)
+    starts = _check_groups(header, groups)
     container.check_size(header, len(view))
     container.check_sections(header, view)
     index, label = (_stream(view, s) for s in header.sections[:2])
-    indices, index_parameters = _read_indices(header, index)
-    labels, label_parameters = _read_labels(header, label)
+    indices, index_parameters = _read_indices(header, index, starts)
+    labels, label_parameters = _read_labels(header, label, indices, starts)
     if content_digest(header.pool_size, header.num_classes, indices, labels) != header.content_digest:
         raise error(
             ErrorCode.CONTENT_DIGEST, "the decoded content does not match its digest", offset=38, section="header"
         )
-    decoded = _Decoded(Payload(header, indices, labels), index_parameters, label_parameters, {})
+    decoded = _Decoded(Payload(header, indices, labels), starts, index_parameters, label_parameters, {})
     _read_ancillary(decoded, view)
     for array in (indices, labels, decoded.payload.weights, decoded.payload.soft_labels):
         if array is not None:
@@ -205,7 +235,7 @@ def _decode(
 
 
 def _check_expectations(header: Header, pool_size: int | None, fingerprint: bytes | None, limits: Limits) -> None:
-    """Step 9."""
+    """Step 9, without the groups."""
 
     def fail(code: ErrorCode, message: str, offset: int) -> None:
         raise error(code, message, offset=offset, section="header")
@@ -232,22 +262,46 @@ def _check_expectations(header: Header, pool_size: int | None, fingerprint: byte
             )
 
 
+def _check_groups(header: Header, groups: ArrayLike | None) -> U32 | None:
+    """The rest of step 9: the group starts if the payload needs them, else None."""
+    if header.group_digest is None:
+        return None
+    if groups is None:
+        raise error(
+            ErrorCode.GROUPS_REQUIRED,
+            f"made with the pool's groups ({header.group_digest.hex()}): pass groups, or a manifest that has them",
+            offset=container.FIXED,
+            section="header",
+        )
+    starts = validate.group_starts(groups, MAX_POOL)
+    found = group_digest(starts)
+    if found != header.group_digest or int(starts[-1]) >= header.pool_size:
+        raise error(
+            ErrorCode.GROUPS_MISMATCH,
+            f"made with the groups {header.group_digest.hex()}, yours are {found.hex()}",
+            offset=container.FIXED,
+            section="header",
+        )
+    return starts
+
+
 def _stream(view: memoryview, s: container.Section, truncated: ErrorCode = ErrorCode.STREAM_TRUNCATED) -> Stream:
     return Stream(view[s.offset : s.offset + s.length], base=s.offset, section=s.name, truncated=truncated)
 
 
-def _read_indices(header: Header, st: Stream) -> tuple[U32, Any]:
+def _read_indices(header: Header, st: Stream, groups: U32 | None) -> tuple[U32, Any]:
     if header.count in (0, header.pool_size):
         st.finish()
         return np.arange(header.count, dtype=np.uint32), None
-    return INDEX_CODECS[header.sections[0].type].decode(st, header.pool_size, header.count)
+    return bind_index(header.sections[0].type, groups).decode(st, header.pool_size, header.count)
 
 
-def _read_labels(header: Header, st: Stream) -> tuple[U16, Any]:
+def _read_labels(header: Header, st: Stream, indices: U32, groups: U32 | None) -> tuple[U16, Any]:
     if header.count == 0 or header.num_classes == 1:
         st.finish()
         return np.zeros(header.count, np.uint16), None
-    return LABEL_CODECS[header.sections[1].type].decode(st, header.num_classes, header.count)
+    codec = bind_label(header.sections[1].type, indices, header.pool_size, groups)
+    return codec.decode(st, header.num_classes, header.count)
 
 
 def _read_ancillary(decoded: _Decoded, view: memoryview) -> None:
@@ -312,6 +366,7 @@ def recode(
     pool_fingerprint: bytes | None = _KEEP,
     class_names: Sequence[str] | None = _KEEP,
     metadata: Mapping[str, str] | None = _KEEP,
+    groups: ArrayLike | None = None,
     limits: Limits | None = None,
 ) -> bytes:
     """Write a payload again with other codecs or sections.
@@ -323,18 +378,26 @@ def recode(
         profile: what "auto" may use.
         drop: ancillary sections to leave out, by name ("metadata", ...) or type.
         pool_fingerprint, class_names, metadata: replace what the file has; None removes it.
+        groups: group starts, for a file that needs them or a result that may use them.
 
     Raises:
         PladaError: as :func:`decode` and :func:`encode`.
     """
-    decoded = _decode(data, None, None, None, limits or Limits())
+    decoded = _decode(data, None, None, groups, limits or Limits())
     payload, header = decoded.payload, decoded.payload.header
-    index_section = (header.sections[0].type, _rewrite_index(decoded, _view(data)))
-    if index_codec != "keep":
-        index_section = _best_index(payload.indices, header.pool_size, index_codec, profile)
-    label_section = (header.sections[1].type, _rewrite_label(decoded, _view(data)))
-    if label_codec != "keep":
-        label_section = _best_label(payload.labels, header.num_classes, label_codec, profile)
+    starts = decoded.groups
+    if groups is not None and not index_codec == label_codec == "keep":
+        starts = validate.group_starts(groups, header.pool_size)
+    if index_codec == "keep":
+        index = {header.sections[0].type: _rewrite_index(decoded, _view(data))}
+    else:
+        index = _index_streams(payload.indices, header.pool_size, index_codec, profile, starts)
+    if label_codec == "keep":
+        label = {header.sections[1].type: _rewrite_label(decoded, _view(data))}
+    else:
+        label = _label_streams(
+            payload.labels, header.num_classes, label_codec, profile, payload.indices, header.pool_size, starts
+        )
     more = dict(payload.extra)
     for s in header.sections[2:]:
         if s.type in decoded.symbols:
@@ -362,7 +425,7 @@ def recode(
         del more[container.SIGNATURE_SECTION]  # it signed other bytes
     unknown = any(kind not in container.SECTION_NAMES and kind not in container.PRIVATE for kind in more)
     return container.build(
-        minor=header.version[1] if unknown else container.MINOR,
+        minor=header.version[1] if unknown else None,
         pool_size=header.pool_size,
         count=header.count,
         num_classes=header.num_classes,
@@ -370,7 +433,8 @@ def recode(
         if pool_fingerprint is _KEEP
         else validate.fingerprint(pool_fingerprint),
         content_digest=header.content_digest,
-        sections=[index_section, label_section, *sorted(more.items())],
+        group_digest=None if starts is None else group_digest(starts),
+        sections=[*_smallest(index, label), *sorted(more.items())],
     )
 
 
@@ -382,7 +446,7 @@ def _rewrite_index(decoded: _Decoded, view: memoryview) -> bytes:
     """The stream from content and parameters; Zstandard frames, the exception of section 11, are copied."""
     header = decoded.payload.header
     s = header.sections[0]
-    codec = INDEX_CODECS[s.type]
+    codec = bind_index(s.type, decoded.groups)
     if s.length == 0 or _is_zstd(codec.profile):
         return bytes(view[s.offset : s.offset + s.length])
     return codec.encode(decoded.payload.indices, header.pool_size, decoded.index_parameters)
@@ -391,7 +455,7 @@ def _rewrite_index(decoded: _Decoded, view: memoryview) -> bytes:
 def _rewrite_label(decoded: _Decoded, view: memoryview) -> bytes:
     header = decoded.payload.header
     s = header.sections[1]
-    codec = LABEL_CODECS[s.type]
+    codec = bind_label(s.type, decoded.payload.indices, header.pool_size, decoded.groups)
     if s.length == 0 or _is_zstd(codec.profile):
         return bytes(view[s.offset : s.offset + s.length])
     return codec.encode(decoded.payload.labels, header.num_classes, decoded.label_parameters)

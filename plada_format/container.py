@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .codecs import INDEX_CODECS, LABEL_CODECS
+from .codecs import GROUPED, INDEX_CODECS, LABEL_CODECS, SINCE_1_1
 from .engines.stream import Stream, varint_bytes
 from .errors import ErrorCode, error
 
 SIGNATURE = b"\x89PLA\r\n\x1a\n"
-MAJOR, MINOR = 1, 0
-FIXED = 46  # bytes before the section table
+MAJOR, MINOR = 1, 1
+FIXED = 46  # bytes before group digest and section table
+GROUPS_FLAG, GROUP_DIGEST = 0x01, 8
 SMALLEST_HEADER = FIXED + 2 * 2 + 4
 LABEL_TYPE, OTHER_CRITICAL, ANCILLARY = 0x20, 0x40, 0x80
 CLASS_NAMES, METADATA, WEIGHTS, SOFT_LABELS, SIGNATURE_SECTION = 0x80, 0x81, 0x82, 0x83, 0xFF
@@ -58,6 +59,7 @@ class Header:
         num_classes: K.
         pool_fingerprint: 16 bytes, or None if the payload does not name its pool.
         content_digest: 8 bytes.
+        group_digest: 8 bytes that name the pool's groups which a codec of this file needs, or None.
         sections: the section table; the first is the index stream, the second the label stream.
     """
 
@@ -68,6 +70,7 @@ class Header:
     num_classes: int
     pool_fingerprint: bytes | None
     content_digest: bytes
+    group_digest: bytes | None
     sections: tuple[Section, ...]
 
     @property
@@ -132,9 +135,16 @@ def parse_header(data: memoryview) -> Header:
     if zlib.crc32(data[: length - 4]) != stored:
         fail(ErrorCode.HEADER_CRC, "the header is damaged: its CRC-32 differs", length - 4)
     _, minor_version, _, flags, pool_size, count, classes, fingerprint, digest = _STRUCT.unpack_from(data, 8)
-    if flags:
-        fail(ErrorCode.UNSUPPORTED_FLAG, f"unknown flags {flags:#04x}", 11)
-    sections = _parse_table(data[FIXED : length - 4], length)
+    if flags & ~GROUPS_FLAG:
+        fail(ErrorCode.UNSUPPORTED_FLAG, f"unknown flags {flags & ~GROUPS_FLAG:#04x}", 11)
+    table = FIXED + GROUP_DIGEST if flags else FIXED
+    if length < table + SMALLEST_HEADER - FIXED:
+        fail(ErrorCode.HEADER_LENGTH, f"header length {length} leaves no room for a group digest", 10)
+    sections = _parse_table(data[table : length - 4], table, length)
+    grouped = sorted(s.type for s in sections if s.type in GROUPED)
+    if bool(flags) != bool(grouped):
+        codec = f"the {_type_name(grouped[0])} codec needs" if grouped else "no codec needs"
+        fail(ErrorCode.GROUPS_FLAG, f"{codec} the pool's groups, the flag says otherwise", 11)
     _check_minor(minor_version, sections)
     if count > pool_size:
         fail(ErrorCode.COUNT_EXCEEDS_POOL, f"{count} kept images out of {pool_size}", 16)
@@ -146,12 +156,13 @@ def parse_header(data: memoryview) -> Header:
         num_classes=classes + 1,
         pool_fingerprint=None if fingerprint == NO_FINGERPRINT else fingerprint,
         content_digest=digest,
+        group_digest=bytes(data[FIXED:table]) or None,
         sections=sections,
     )
 
 
-def _parse_table(table: memoryview, offset: int) -> tuple[Section, ...]:
-    st = Stream(table, base=FIXED, section="header", truncated=ErrorCode.SECTION_ORDER)
+def _parse_table(table: memoryview, base: int, offset: int) -> tuple[Section, ...]:
+    st = Stream(table, base=base, section="header", truncated=ErrorCode.SECTION_ORDER)
     sections: list[Section] = []
     previous = -1
     while st.left:
@@ -181,20 +192,24 @@ def _check_type(st: Stream, kind: int, previous: int, position: int, at: int) ->
 
 
 def _check_minor(minor: int, sections: Sequence[Section]) -> None:
-    unknown = [
-        s.type for s in sections if s.type >= ANCILLARY and s.type not in SECTION_NAMES and s.type not in PRIVATE
-    ]
-    if minor <= MINOR and unknown:
-        raise error(
-            ErrorCode.MINOR_VERSION, f"version 1.{minor} has no section {unknown[0]:#04x}", offset=9, section="header"
-        )
-    if minor > MINOR and not unknown:
-        raise error(
-            ErrorCode.MINOR_VERSION,
-            f"marked 1.{minor} but uses nothing newer than 1.{MINOR}",
-            offset=9,
-            section="header",
-        )
+    newer = [s.type for s in sections if s.type >= ANCILLARY and s.type not in SECTION_NAMES and s.type not in PRIVATE]
+    lowest = lowest_minor(s.type for s in sections)
+    problem = None
+    if minor <= MINOR and newer:
+        problem = f"version 1.{minor} has no section {newer[0]:#04x}"
+    elif minor > MINOR and not newer:
+        problem = f"marked 1.{minor} but uses nothing newer than 1.{MINOR}"
+    elif minor < lowest:
+        problem = f"marked 1.{minor} but has a codec of 1.{lowest}"
+    elif lowest < minor <= MINOR:
+        problem = f"marked 1.{minor} but uses nothing newer than 1.{lowest}"
+    if problem:
+        raise error(ErrorCode.MINOR_VERSION, problem, offset=9, section="header")
+
+
+def lowest_minor(types: Iterable[int]) -> int:
+    """The lowest minor version that defines sections of these known types."""
+    return 0 if SINCE_1_1.isdisjoint(types) else 1
 
 
 def check_size(header: Header, size: int) -> None:
@@ -224,15 +239,20 @@ def check_sections(header: Header, data: memoryview) -> None:
 
 def build(
     *,
-    minor: int,
+    minor: int | None = None,
     pool_size: int,
     count: int,
     num_classes: int,
     pool_fingerprint: bytes | None,
     content_digest: bytes,
+    group_digest: bytes | None = None,
     sections: Sequence[tuple[int, bytes]],
 ) -> bytes:
     """The file of the given section bodies, which are in the order of their types.
+
+    Args:
+        minor: minor version; by default the lowest that defines these sections.
+        group_digest: 8 bytes; written only if a codec needs the groups.
 
     Raises:
         PladaError: INVALID_ARGUMENT if the header would exceed 255 bytes or a section 2**32 - 1.
@@ -242,23 +262,25 @@ def build(
         if len(body) > 2**32 - 1:
             raise error(ErrorCode.INVALID_ARGUMENT, f"section {kind:#04x} is larger than 4 GiB")
         table += bytes([kind]) + varint_bytes(len(body))
-    length = FIXED + len(table) + 4
+    kinds = [kind for kind, _ in sections]
+    digest = b"" if GROUPED.isdisjoint(kinds) else group_digest or b""
+    length = FIXED + len(digest) + len(table) + 4
     if length > 255:
         raise error(
             ErrorCode.INVALID_ARGUMENT, f"{len(sections)} sections need a header of {length} bytes, at most 255"
         )
     header = SIGNATURE + _STRUCT.pack(
         MAJOR,
-        minor,
+        lowest_minor(kinds) if minor is None else minor,
         length,
-        0,
+        GROUPS_FLAG if digest else 0,
         pool_size,
         count,
         num_classes - 1,
         pool_fingerprint or NO_FINGERPRINT,
         content_digest,
     )
-    header += table
+    header += digest + table
     parts = [header, zlib.crc32(header).to_bytes(4, "little")]
     for kind, body in sections:
         parts += [body, section_crc(kind, body).to_bytes(4, "little")]

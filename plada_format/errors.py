@@ -40,6 +40,8 @@ class ErrorCode(IntEnum):
     CONTENT_DIGEST = 30
     TEXT = 31
     SECTION_CONTENT = 32
+    GROUPS_REQUIRED = 33
+    GROUPS_FLAG = 34
     # Pool manifest
     NOT_MANIFEST = 40
     MANIFEST_TRUNCATED = 41
@@ -151,6 +153,7 @@ _CLASSES: dict[ErrorCode, type[PladaError]] = {
             ErrorCode.POOL_MISMATCH,
             ErrorCode.POOL_UNIDENTIFIED,
             ErrorCode.GROUPS_MISMATCH,
+            ErrorCode.GROUPS_REQUIRED,
         ),
         PoolMismatchError,
     ),

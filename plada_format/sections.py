@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._types import U16, AnyArray
-from .codecs import LABEL_CODECS, label_candidates
+from .codecs import embedded_candidates, embedded_codec
 from .engines.stream import Stream, varint_bytes
 from .errors import ErrorCode, error
 
@@ -179,17 +179,20 @@ def soft_labels_from(symbols: U16, num_classes: int) -> NDArray[np.float32]:
 def write_symbols(symbols: U16, profile: str, keep: tuple[int, Any] | None = None) -> bytes:
     """Codec id and stream of quantised values: those of ``keep``, or the smallest that the profile allows."""
     if keep:
-        return bytes([keep[0]]) + LABEL_CODECS[keep[0]].encode(symbols, ALPHABET, keep[1])
-    return min((bytes([c.id]) + c.encode(symbols, ALPHABET) for c in label_candidates("auto", profile)), key=len)
+        codec = embedded_codec(keep[0])
+        assert codec is not None
+        return bytes([keep[0]]) + codec.encode(symbols, ALPHABET, keep[1])
+    return min((bytes([c.id]) + c.encode(symbols, ALPHABET) for c in embedded_candidates(profile)), key=len)
 
 
 def read_symbols(st: Stream, count: int) -> tuple[U16, tuple[int, Any]]:
     """``count`` >= 1 quantised values; also codec id and parameters, for recoding."""
     kind = st.u8("the codec id")
-    if kind not in LABEL_CODECS:
-        st.fail(ErrorCode.UNSUPPORTED_CODEC, f"unknown label codec {kind:#04x}", at=0)
+    codec = embedded_codec(kind)
+    if codec is None:
+        st.fail(ErrorCode.UNSUPPORTED_CODEC, f"no label codec {kind:#04x} for quantised values", at=0)
     st.truncated = ErrorCode.STREAM_TRUNCATED
-    symbols, parameters = LABEL_CODECS[kind].decode(st, ALPHABET, count)
+    symbols, parameters = codec.decode(st, ALPHABET, count)
     return symbols, (kind, parameters)
 
 

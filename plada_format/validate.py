@@ -87,7 +87,7 @@ def labels_array(labels: ArrayLike, num_classes: int, count: int) -> U16:
 def group_starts(groups: ArrayLike, pool_size: int) -> U32:
     """Start offsets of the pool's groups: 0 first, strictly increasing, below the pool size."""
     array = _integers(groups, "groups")
-    _in_range(array, "groups", max(pool_size, 1), "pool_size")
+    _in_range(array, "groups", pool_size, "pool_size")
     if len(array) == 0 or array[0] != 0:
         refuse("groups must begin with offset 0")
     down = array[1:] <= array[:-1]

@@ -41,6 +41,7 @@ def assemble(
     major: int = 1,
     minor: int = 0,
     flags: int = 0,
+    group_digest: bytes = b"",
     length: int | None = None,
     table: bytes | None = None,
     digest: bytes | None = None,
@@ -52,6 +53,7 @@ def assemble(
     Args:
         sections: type and body of each.
         content: indices and labels for the digest; zeros if None.
+        group_digest: 8 bytes behind the fixed part; the flag is set by ``flags``.
         length, table, digest, header_crc: replace the right value.
         break_section: type of the section whose CRC is wrong.
     """
@@ -65,12 +67,13 @@ def assemble(
             digest = content_digest(pool_size, classes, indices, labels)
     header = (
         SIGNATURE
-        + bytes([major, minor, FIXED + len(table) + 4 if length is None else length, flags])
+        + bytes([major, minor, FIXED + len(group_digest) + len(table) + 4 if length is None else length, flags])
         + pool_size.to_bytes(4, "little")
         + count.to_bytes(4, "little")
         + (classes - 1).to_bytes(2, "little")
         + fingerprint
         + digest
+        + group_digest
         + table
     )
     crc = zlib.crc32(header) if header_crc is None else header_crc

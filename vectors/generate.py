@@ -18,7 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from invalid_vectors import invalid_vectors
+from invalid_adaptive import adaptive_vectors
+from invalid_vectors import IN_1_0, invalid_vectors
 from valid_vectors import valid_vectors
 
 HERE = Path(__file__).resolve().parent
@@ -36,10 +37,18 @@ class Vector:
 
 def vectors() -> Iterator[Vector]:
     """All vectors, valid ones first."""
-    for name, data, tags in valid_vectors():
-        yield Vector(f"valid/{name}.plada", data, {"tags": tags}, "zstd" in tags)
+    for name, data, tags, told in valid_vectors():
+        entry: dict[str, Any] = {"tags": tags} | ({"caller": told} if told else {})
+        if data[9] == 1:
+            entry["since"] = "1.1"
+        yield Vector(f"valid/{name}.plada", data, entry, "zstd" in tags)
+    new = {name for name, *_ in adaptive_vectors()}
     for name, data, code, check, expectations in invalid_vectors():
         entry = {"error": int(code), "error_name": code.name, "check": check}
+        if (before := IN_1_0.get(name)) is not None:
+            entry["error_in_1_0"] = int(before)
+        if name in new:
+            entry["since"] = "1.1"
         if expectations:
             entry["caller"] = expectations
         yield Vector(f"invalid/{name}.plada", data, entry)
@@ -51,7 +60,8 @@ def describe(path: str, data: bytes, entry: dict[str, Any], zstd: bool) -> dict[
 
     full: dict[str, Any] = {"file": path, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     if path.startswith("valid/"):
-        payload = pf.decode(data, limits=pf.Limits(2**32 - 1, 2**32 - 1))
+        groups = entry.get("caller", {}).get("groups")
+        payload = pf.decode(data, groups=groups, limits=pf.Limits(2**32 - 1, 2**32 - 1))
         h = payload.header
         full |= {
             "content_digest": h.content_digest.hex(),
@@ -85,9 +95,12 @@ def main() -> int:
             path.write_bytes(data)
         entries.append(describe(vector.path, data, vector.entry, vector.zstd))
     manifest = {
-        "format": "1.0",
+        "format": "1.1",
         "zstandard": frozen_by,
-        "note": "error: code of SPEC.md section 9. caller: what the reader is told to expect. roundtrip: decoding and "
+        "note": "since: the first format version whose readers behave so; 1.0 if it is not there. error: code of "
+        "SPEC.md section 9; error_in_1_0: what a reader of 1.0 reports, if something else (0: it "
+        "accepts the file). caller: what the reader is told (pool_size, pool_fingerprint in hex, groups as start "
+        "offsets). roundtrip: decoding and "
         "encoding with the same codecs, parameters and tables gives the file back.",
         "vectors": entries,
     }

@@ -6,12 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from build_files import assemble, bits, block
+from invalid_adaptive import adaptive_vectors
 
 import plada_format as pf
 from plada_format.engines.stream import varint_bytes
 from plada_format.errors import ErrorCode as E
 
 Vector = tuple[str, bytes, E, str, dict[str, Any]]
+
+#: What a reader of 1.0 reports where one of 1.1 reports something else; 0: it accepts the file.
+IN_1_0: dict[str, int] = {
+    "header_flag_0": E.UNSUPPORTED_FLAG,
+    "header_minor_1_unknown": 0,
+}
 
 INDEX = (0x02, b"\x01\x00\x01")  # one run at 0
 LABEL = (0x20, b"\x24")  # 0 1 2
@@ -46,7 +53,8 @@ def _header() -> Iterator[Vector]:
     yield v("crc_before_flags", assemble([INDEX, LABEL], flags=255, header_crc=1), E.HEADER_CRC, "CRC before flags")
     for bit in range(8):
         data = assemble([INDEX, LABEL], flags=1 << bit, content=CONTENT)
-        yield v(f"flag_{bit}", data, E.UNSUPPORTED_FLAG, f"flag bit {bit}")
+        code = E.HEADER_LENGTH if bit == 0 else E.UNSUPPORTED_FLAG
+        yield v(f"flag_{bit}", data, code, f"flag bit {bit}" + (" without room for a digest" if bit == 0 else ""))
 
     def table(name: str, kinds: list[int], code: E, check: str, **more: Any) -> Vector:
         bodies = [INDEX[1] if kind < 0x20 else LABEL[1] if kind < 0x40 else b"" for kind in kinds]
@@ -85,6 +93,8 @@ def _header() -> Iterator[Vector]:
     yield v(
         "minor_1", assemble(parts, content=CONTENT, minor=1), E.MINOR_VERSION, "1.1 without anything newer than 1.0"
     )
+    newer = assemble([*parts, (0x90, b"new")], content=CONTENT, minor=1)
+    yield v("minor_1_unknown", newer, E.MINOR_VERSION, "1.1 with a section type that 1.1 does not define")
     yield v(
         "minor_255_private",
         assemble([*parts, (0xC0, b"")], content=CONTENT, minor=255),
@@ -439,3 +449,4 @@ def invalid_vectors() -> Iterator[Vector]:
     yield from _indices()
     yield from _labels()
     yield from _ancillary()
+    yield from adaptive_vectors()

@@ -13,9 +13,13 @@ from pathlib import Path
 import numpy as np
 
 import plada_format as pf
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
+from plada_format.codecs import INDEX_CODECS, LABEL_CODECS, SINCE_1_1
 
 SPEC = Path(__file__).resolve().parent.parent / "SPEC.md"
+sys.path.insert(0, str(SPEC.parent / "tests" / "reference"))
+
+import reference_adaptive as reference  # noqa: E402  # a script of another folder
+
 N, INDICES = 40, [3, 4, 5, 17, 18, 31]
 A, LABELS = 4, [2, 2, 2, 0, 2, 2, 1, 1]
 
@@ -97,6 +101,35 @@ def _codec_example(kind: str, codec: object) -> str:
     return f"{content}\nstream {_hex(stream)}\n\n{note}"
 
 
+def _adaptive_example(name: str) -> str:
+    """Streams of an adaptive codec with its decisions, by the reference decoder: both modes where there are two."""
+    indices, labels, groups = np.array(INDICES, np.uint32), [2, 2, 0, 1, 1, 2], [0, 8, 16, 30]
+    grouped, index = name.endswith("groups"), name.startswith("index")
+    text = [f"N = {N}, indices {' '.join(map(str, INDICES))}" if index else
+            f"A = 3, indices {' '.join(map(str, INDICES))}, labels {' '.join(map(str, labels))}"]  # fmt: skip
+    if grouped:
+        text.append(f"groups at {' '.join(map(str, groups))}")
+    for mode in (None,) if grouped else (1, 0):
+        if index:
+            codec = INDEX_CODECS[0x09 if grouped else 0x08]
+            stream = codec.encode(indices, N, **({"groups": np.array(groups)} if grouped else {"parameters": mode}))
+        else:
+            codec = LABEL_CODECS[0x29 if grouped else 0x28]
+            more = {"pool_size": N, "groups": np.array(groups)} if grouped else {"parameters": mode}
+            stream = codec.encode(np.array(labels, np.uint16), 3, indices=indices, **more)
+        decoder = reference.Decoder(stream)
+        if index:
+            found = reference.index_groups(decoder, N, len(INDICES), groups) if grouped else (
+                reference.index_adaptive(decoder, N, len(INDICES)))  # fmt: skip
+            assert found == INDICES
+        else:
+            assert reference.label_adaptive(decoder, 3, INDICES, groups if grouped else None) == labels
+        text += ["", f"stream {_hex(stream)}" + ("" if mode is None else f"   mode {mode}: the first decision")]
+        text += [line.strip() for line in decoder.trace[: 10 if mode != 0 else 7]]
+        text.append(f"... ({len(decoder.trace)} decisions with a probability of their own in all)")
+    return "\n".join(text)
+
+
 def _file_example() -> str:
     labels = [2, 2, 0, 1, 1, 2]
     data = pf.encode(INDICES, labels, pool_size=N, num_classes=3, index_codec="golomb", label_codec="fixed")
@@ -130,10 +163,10 @@ def _file_example() -> str:
 def examples() -> dict[str, str]:
     """Text of every example by name."""
     found = {"file": _file_example()}
-    for codec in INDEX_CODECS.values():
-        found[f"index-{codec.name}"] = _codec_example("index", codec)
-    for label_codec in LABEL_CODECS.values():
-        found[f"label-{label_codec.name}"] = _codec_example("label", label_codec)
+    for kind, codecs in (("index", INDEX_CODECS), ("label", LABEL_CODECS)):
+        for codec in codecs.values():
+            name = f"{kind}-{codec.name}"
+            found[name] = _adaptive_example(name) if codec.id in SINCE_1_1 else _codec_example(kind, codec)
     return found
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from build_files import assemble, block
 
 import plada_format as pf
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
+from plada_format.codecs import GROUPED, INDEX_CODECS, LABEL_CODECS
 
-Vector = tuple[str, bytes, list[str]]
+#: Name, bytes, tags, and what the reader is told: {"groups": [...]} or nothing.
+Vector = tuple[str, bytes, list[str], dict[str, Any]]
 
 
 def _lcg(n: int, bound: int, seed: int) -> np.ndarray:
@@ -20,6 +22,12 @@ def _lcg(n: int, bound: int, seed: int) -> np.ndarray:
         x = (x * 1103515245 + 12345) % 2**31
         out.append((x >> 8) % bound)
     return np.array(out, np.int64)
+
+
+def _groups(pool_size: int) -> list[int]:
+    """Starts of up to 24 groups of different sizes."""
+    starts = {0} | {int(x) for x in _lcg(23, pool_size, pool_size % 1000 + 1) * 7 % pool_size}
+    return sorted(starts)
 
 
 def _index_sets() -> dict[str, tuple[int, np.ndarray]]:
@@ -48,10 +56,14 @@ def _index_vectors() -> Iterator[Vector]:
         for shape, (n, indices) in _index_sets().items():
             if shape == "huge_pool" and "bitmap" in codec.name:
                 continue  # 512 MiB
+            if n == 0 and codec.id in GROUPED:
+                continue  # an empty pool has no groups
             labels = _lcg(len(indices), 4, 5)
-            data = pf.encode(indices, labels, pool_size=n, num_classes=4, index_codec=codec.name, label_codec="fixed")
+            told = {"groups": _groups(n)} if codec.id in GROUPED else {}
+            settings = {"pool_size": n, "num_classes": 4, "label_codec": "fixed", **told}
+            data = pf.encode(indices, labels, index_codec=codec.name, **settings)
             tags = ["index", codec.name, shape] + (["zstd"] if codec.profile == "full" and 0 < len(indices) < n else [])
-            yield f"index-{codec.name}_{shape}", data, tags
+            yield f"index-{codec.name}_{shape}", data, tags, told
 
 
 def _label_sets() -> dict[str, tuple[int, np.ndarray]]:
@@ -78,17 +90,12 @@ def _label_vectors() -> Iterator[Vector]:
     for codec in LABEL_CODECS.values():
         for shape, (classes, labels) in _label_sets().items():
             n = len(labels) + 5
-            data = pf.encode(
-                np.arange(len(labels)),
-                labels,
-                pool_size=n,
-                num_classes=classes,
-                index_codec="runs",
-                label_codec=codec.name,
-            )
+            told = {"groups": _groups(n)} if codec.id in GROUPED else {}
+            settings = {"pool_size": n, "num_classes": classes, "index_codec": "runs", **told}
+            data = pf.encode(np.arange(len(labels)), labels, label_codec=codec.name, **settings)
             trivial = classes == 1 or len(labels) == 0
             tags = ["label", codec.name, shape] + (["zstd"] if codec.profile == "full" and not trivial else [])
-            yield f"label-{codec.name}_{shape}", data, tags
+            yield f"label-{codec.name}_{shape}", data, tags, told
 
 
 def _fibonacci() -> np.ndarray:
@@ -98,7 +105,7 @@ def _fibonacci() -> np.ndarray:
     return np.repeat(np.arange(20), counts)
 
 
-def _special() -> Iterator[Vector]:
+def _special() -> Iterator[tuple[str, bytes, list[str]]]:
     base = {"pool_size": 500, "num_classes": 3, "profile": "baseline"}
     indices, labels = np.arange(10, 400, 13), np.arange(30) % 3
     names = ["cat", "Katze ä", "猫"]
@@ -133,7 +140,7 @@ def _special() -> Iterator[Vector]:
             sections.append((kind, data))
             table_room -= cost
     yield "largest_header", assemble(sections, content=content, minor=7), ["large header", "newer minor version"]
-    yield "newer_minor", assemble([*body, (0x90, b"new")], content=content, minor=1), ["newer minor version"]
+    yield "newer_minor_2", assemble([*body, (0x90, b"new")], content=content, minor=2), ["newer minor version"]
     yield "signature_section", assemble([*body, (0xFF, bytes(64))], content=content), ["signature"]
     # parameters that the reference encoder would not choose
     gaps = [4, 0, 9, 30]
@@ -164,8 +171,51 @@ def _special() -> Iterator[Vector]:
     )
 
 
+def _clustered(count: int) -> tuple[int, np.ndarray, np.ndarray, list[int]]:
+    """Pool size, indices, labels of 60 classes, group starts: rates and labels go with the group."""
+    sizes = 1 + _lcg(400, 300, 31)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    rate = _lcg(400, 1000, 32) ** 3 // 1_000_000
+    owner = np.repeat(np.arange(400), sizes)
+    indices = np.flatnonzero(_lcg(len(owner), 1000, 33) < rate[owner])[:count]
+    usual = _lcg(1600, 60, 34).reshape(400, 4)
+    labels = usual[owner[indices], np.minimum(_lcg(len(indices), 4, 35), _lcg(len(indices), 4, 36))]
+    return len(owner), indices, labels, starts.tolist()
+
+
+def _adaptive() -> Iterator[Vector]:
+    """Longer streams for the adaptive codecs: counters at their limits, many groups, both modes."""
+    for count in (300, 10_000):
+        n, indices, labels, starts = _clustered(count)
+        for codec in ("adaptive", "adaptive-groups"):
+            told = {"groups": starts} if codec == "adaptive-groups" else {}
+            settings = {"pool_size": n, "num_classes": 60, "index_codec": codec, "label_codec": codec, **told}
+            yield f"{codec}_clustered_{count}", pf.encode(indices, labels, **settings), [codec, "clustered"], told
+    n, indices, labels, starts = _clustered(300)
+    label_only = {"pool_size": n, "num_classes": 60, "index_codec": "golomb", "label_codec": "adaptive-groups"}
+    one = {"groups": [0]}
+    yield "adaptive-groups_one", pf.encode(indices, labels, **label_only, **one), ["adaptive-groups"], one
+    each = {"groups": list(range(64))}
+    half = np.flatnonzero(_lcg(64, 2, 37))
+    single = pf.encode(half, half % 5, pool_size=64, num_classes=5, index_codec="adaptive-groups", **each)
+    yield "adaptive-groups_of_one_image", single, ["adaptive-groups"], each
+    stretch = np.concatenate([np.arange(200), np.arange(5000, 5400), np.arange(90_000, 90_100)])
+    still = pf.encode(
+        stretch,
+        np.repeat([7, 300, 7], [200, 400, 100]),
+        pool_size=100_000,
+        num_classes=1000,
+        index_codec="adaptive",
+        label_codec="adaptive",
+        class_names=[str(n) for n in range(1000)],
+    )
+    yield "adaptive_three_stretches", still, ["adaptive", "class names"], {}
+
+
 def valid_vectors() -> Iterator[Vector]:
-    """Name, bytes and tags of every valid file."""
+    """Every valid file."""
     yield from _index_vectors()
     yield from _label_vectors()
-    yield from _special()
+    for name, data, tags in _special():
+        yield name, data, tags, {}
+    yield from _adaptive()

@@ -2,6 +2,7 @@
 
     python -m benchmarks.adaptive.run ours      # our streams on the acceptance set, uniform sets and small sets
     python -m benchmarks.adaptive.run peers     # the best competitors' streams on the acceptance set (about an hour)
+    python -m benchmarks.adaptive.run pools     # small pools, in folder order and shuffled, beside all other codecs
     python -m benchmarks.adaptive.run times     # seconds to encode and decode, plain Python and numba
     python -m benchmarks.adaptive.run report    # the table of figures, from the files of the first two
 
@@ -27,6 +28,7 @@ import numpy as np
 from benchmarks import layouts, paper_layouts, peers, selections
 from benchmarks.selections import Selection
 from plada_format import accel
+from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
 from plada_format.codecs.index_adaptive import CODEC as INDEX
 from plada_format.codecs.index_adaptive_groups import CODEC as INDEX_GROUPS
 from plada_format.codecs.label_adaptive import CODEC as LABEL
@@ -34,6 +36,9 @@ from plada_format.codecs.label_adaptive_groups import CODEC as LABEL_GROUPS
 from plada_format.engines import adaptive
 from plada_format.engines.stream import Stream
 
+#: Codecs of format 1.0.
+STATIC_INDEX = [codec for codec in INDEX_CODECS.values() if not codec.name.startswith("adaptive")]
+STATIC_LABEL = [codec for codec in LABEL_CODECS.values() if not codec.name.startswith("adaptive")]
 HERE = Path(__file__).resolve().parent
 SMALL = (100, 1000)
 
@@ -93,7 +98,7 @@ def decisions(s: Selection) -> int:
         adaptive.encode(len(s.indices), wrapped)
 
     count(lambda coder: adaptive.index(coder, 1, s.pool_size, coder.numbers(s.indices)))
-    count(lambda coder: adaptive.labels(coder, s.num_classes, s.indices, coder.numbers(s.labels), None))
+    count(lambda coder: adaptive.labels(coder, 1, s.num_classes, s.indices, coder.numbers(s.labels), None))
     return total
 
 
@@ -149,14 +154,59 @@ def compare() -> None:
             add(s)
 
 
+POOLS = ((10_000, 50, 7), (10_000, 200, 7), (10_000, 500, 10), (20_000, 200, 7), (20_000, 1000, 10), (25_000, 250, 10))
+POOLS += ((25_000, 1000, 8), (50_000, 500, 7), (50_000, 500, 101), (50_000, 1000, 101), (50_000, 2000, 101))
+POOLS += ((50_000, 5000, 37),)
+
+
+def small_pools() -> Iterator[Selection]:
+    """Selections from pools of 200 folders, in folder order and shuffled; images scatter widely about their folder."""
+    rng = np.random.default_rng(3)
+    for n, count, classes in POOLS:
+        folder = rng.integers(200, size=n)
+        places, centres = rng.normal(size=(200, 6)), rng.normal(size=(classes, 6))
+        for order, owner in (("folders", np.sort(folder)), ("shuffled", folder)):
+            image = places[owner] + 0.7 * rng.normal(size=(n, 6))
+            logits = 2 * image @ centres.T - (centres**2).sum(1) - (image**2).sum(1, keepdims=True)
+            indices, labels = selections.keep_lowest(
+                -np.logaddexp.reduce(logits, axis=1).astype(np.float32),
+                logits.argmax(1).astype(np.uint16),
+                (count + 0.5) / n,
+            )
+            yield Selection(f"pool-N{n}-k{count}-c{classes}-{order}", indices, labels, n, classes)
+
+
+def pools() -> None:
+    """Write pools.csv: our streams in each mode, the smallest of the other codecs and of the general compressors."""
+    rows: list[dict[str, object]] = []
+    with accel.use("numba"):
+        for s in small_pools():
+            facts = layouts.facts_of(s)
+            row: dict[str, object] = {"file": s.name}
+            for mode in (0, 1):
+                row[f"index.{mode}"] = len(INDEX.encode(s.indices, s.pool_size, mode))
+            row["index.static"] = min(len(c.encode(s.indices, s.pool_size)) for c in STATIC_INDEX)
+            row["index.general"] = _general(s, layouts.INDEX_LAYOUTS, facts)
+            for mode in (0, 1):
+                row[f"label.{mode}"] = len(LABEL.encode(s.labels, s.num_classes, mode, indices=s.indices))
+            row["label.static"] = min(len(c.encode(s.labels, s.num_classes)) for c in STATIC_LABEL)
+            row["label.general"] = _general(s, layouts.LABEL_LAYOUTS, facts)
+            row["label.entropy"] = round(adaptive.entropy(s.labels), 1)
+            rows.append(row)
+    _write("pools.csv", rows)
+
+
+def _general(s: Selection, choice: Sequence[layouts.Layout], facts: layouts.Facts) -> int:
+    return min(len(tool.compress(c.pack(s), c.width(facts))) for tool in peers.general() for c in choice)
+
+
 def times() -> None:
-    """Write times.csv: best of three for numba, one run for plain Python, on the 1 % files of seed 1."""
+    """Write times.csv: best of four for numba, one run for plain Python; 1 % files of seed 1 and a uniform set."""
     rows = []
     groups = selections.load_groups()
-    for case in selections.cases([0.01]):
-        if case.seed != 1:
-            continue
-        s = selections.load(case)
+    sets = [selections.load(case) for case in selections.cases([0.01]) if case.seed == 1]
+    sets.append(selections.uniform(selections.POOL_SIZE, len(sets[0].indices), 10, seed=5))
+    for s in sets:
         for mode, repeat in (("numba", 4), ("python", 1)):
             with accel.use(mode):
                 best: dict[str, float] = {}
@@ -203,14 +253,16 @@ def report() -> None:
             modern = _best(peer, ("brotli-11", "xz-9e"))
             pack = _best(peer, ("zpaq-m5",))
             everything = min(int(peer["paper"]), sum(_best_each(peer)))
-            table.append([own / int(peer["paper"]), own / modern, own / pack, grouped / int(peer["paper"])])
+            paper = int(peer["paper"])
+            table.append([own / paper, own / modern, own / pack, grouped / paper, own / everything])
             if own >= everything:
                 worse.append(f"{row['file']} ({own} against {everything})")
         if table:
             means = [mean(column) for column in zip(*table, strict=True)]
             figures = [f"{value:.4f}" if value else "not run" for value in means]
             print(f"{rate:>6} files {len(table):2d}: against Zstd-19/Huffman layouts {figures[0]}", end=", ")
-            print(f"brotli/xz {figures[1]}, zpaq {figures[2]}; with groups, Zstd-19/Huffman {figures[3]}", end="; ")
+            print(f"brotli/xz {figures[1]}, zpaq {figures[2]}, the best of all for each stream {figures[4]}", end="; ")
+            print(f"with groups, Zstd-19/Huffman {figures[3]}", end="; ")
             print(f"not smaller than every competitor: {worse or 'none'}")
     for row in ours_rows:
         if row["file"].startswith("uniform"):
@@ -253,7 +305,7 @@ def _write(name: str, rows: Sequence[dict[str, object] | dict[str, str]]) -> Non
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m benchmarks.adaptive.run``."""
-    parts = {"ours": ours, "peers": compare, "times": times, "report": report}
+    parts = {"ours": ours, "peers": compare, "pools": pools, "times": times, "report": report}
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) != 1 or arguments[0] not in parts:
         print(f"usage: python -m benchmarks.adaptive.run {'|'.join(parts)}", file=sys.stderr)

@@ -45,6 +45,7 @@ def add(subparsers: Subparsers) -> None:
     coding.add_argument("--profile", choices=PROFILES, help="codecs that 'auto' may use (default: the library's)")
     coding.add_argument("--index-codec", metavar="NAME", help="index codec (default auto: the smallest)")
     coding.add_argument("--label-codec", metavar="NAME", help="label codec (default auto: the smallest)")
+    options.add_use_groups(coding)
     parser.add_argument("--quiet", action="store_true", help="do not print what was written")
     parser.set_defaults(run=run)
 
@@ -62,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     if args.sort:
         table = table.sorted()
     with options.opened_pool(args) as pool:
-        settings = _settings(args, table, pool)
+        settings = _settings(args, table, pool) | {"groups": options.groups_to_use(args, pool)}
         with options.about(args.input):
-            data = encode(table.index, table.label, weights=table.weight, groups=pool.groups, **settings)
+            data = encode(table.index, table.label, weights=table.weight, **settings)
     with output(args.output, force=args.force) as file:
         file.write(data)
     if not args.quiet:

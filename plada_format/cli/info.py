@@ -69,6 +69,7 @@ def _payload(path: str) -> dict[str, Any]:
         "label_codec": header.label_codec,
         "pool_fingerprint": None if header.pool_fingerprint is None else header.pool_fingerprint.hex(),
         "content_digest": header.content_digest.hex(),
+        "group_digest": None if header.group_digest is None else header.group_digest.hex(),
         "sections": [{"name": s.name, "type": s.type, "bytes": s.length} for s in header.sections],
         **texts,
     }

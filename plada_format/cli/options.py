@@ -64,6 +64,30 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-kept", metavar="N", type=count, help="most kept images accepted (default 2^25)")
 
 
+def add_use_groups(parser: argparse._ActionsContainer) -> None:
+    """``--use-groups``, for commands that write payloads."""
+    parser.add_argument(
+        "--use-groups",
+        action="store_true",
+        help="let the codecs use the groups of --manifest; only readers with the same groups can decode the result",
+    )
+
+
+def groups_to_use(args: argparse.Namespace, pool: Pool) -> Any:
+    """Group starts that ``--use-groups`` asks for, or None.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not args.use_groups:
+        return None
+    if pool.manifest is None:
+        raise UserError("--use-groups needs --manifest: the groups stand there")
+    if pool.groups is None:
+        raise UserError(f"{args.manifest}: the pool has no groups; leave out --use-groups")
+    return pool.groups
+
+
 class Pool(NamedTuple):
     """What the user says about the pool."""
 

@@ -53,6 +53,8 @@ def add(subparsers: Subparsers) -> None:
     content.add_argument(
         "--set-fingerprint", metavar="HEX", type=options.fingerprint, help="say to which pool the payload belongs"
     )
+    options.add_use_groups(coding)
+    parser.add_argument("--manifest", metavar="FILE", help="manifest of the pool, for payloads that need its groups")
     options.add_limits(parser)
     parser.add_argument("--quiet", action="store_true", help="do not print what was written")
     parser.set_defaults(run=run)
@@ -65,8 +67,12 @@ def run(args: argparse.Namespace) -> int:
 
     data = read_bytes(args.input)
     limits = options.limits(args)
-    with options.about(args.input):
-        changed = recode(data, limits=limits, **_coding(args), **_content(args, data, limits))
+    args.pool_size = args.fingerprint = None
+    with options.opened_pool(args) as pool, options.about(args.input):
+        groups = options.groups_to_use(args, pool)
+        if groups is None and inspect(data).group_digest is not None:
+            groups = pool.groups
+        changed = recode(data, groups=groups, limits=limits, **_coding(args), **_content(args, data, groups, limits))
     with output(args.output, force=args.force) as file:
         file.write(changed)
     if not args.quiet:
@@ -82,7 +88,7 @@ def _coding(args: argparse.Namespace) -> dict[str, Any]:
     return chosen if args.profile is None else chosen | {"profile": args.profile}
 
 
-def _content(args: argparse.Namespace, data: bytes, limits: Any) -> dict[str, Any]:
+def _content(args: argparse.Namespace, data: bytes, groups: Any, limits: Any) -> dict[str, Any]:
     from .. import container, decode
 
     chosen: dict[str, Any] = {}
@@ -90,7 +96,7 @@ def _content(args: argparse.Namespace, data: bytes, limits: Any) -> dict[str, An
         chosen["pool_fingerprint"] = args.set_fingerprint
     if not (args.strip or args.only or args.class_names or args.metadata):
         return chosen
-    payload = decode(data, limits=limits)
+    payload = decode(data, groups=groups, limits=limits)
     present = {section.type: section.name for section in payload.header.sections[2:]}
     if "all" in args.strip:
         dropped = set(present)

@@ -11,13 +11,22 @@ from ..engines.stream import Stream
 PROFILES = ("baseline", "compact", "full")
 
 
-class IndexCodec(Protocol):
+class Codec(Protocol):
+    """What the registry knows of every codec: section type, name and the smallest profile that has it."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def profile(self) -> str: ...
+
+
+class IndexCodec(Codec, Protocol):
     """Coder of an index set with 0 < k < N. ``parameters`` is what a stream transmits besides the content: passing
     back what :meth:`decode` returned reproduces the stream."""
-
-    id: int
-    name: str
-    profile: str
 
     def encode(self, indices: U32, pool_size: int, parameters: Any = None) -> bytes:
         """The stream of strictly increasing ``indices`` below ``pool_size``."""
@@ -28,12 +37,8 @@ class IndexCodec(Protocol):
         ...
 
 
-class LabelCodec(Protocol):
+class LabelCodec(Codec, Protocol):
     """Coder of n >= 1 symbols below ``alphabet`` >= 2."""
-
-    id: int
-    name: str
-    profile: str
 
     def encode(self, labels: U16, alphabet: int, parameters: Any = None) -> bytes:
         """The stream of ``labels``."""

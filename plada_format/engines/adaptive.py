@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 from array import array
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from .. import accel
-from .._types import U32, AnyArray
+from .._types import U16, U32, AnyArray
 from ..errors import ErrorCode, error
 from . import adaptive_kernels as kernels
+from .gapclass import survival
 from .stream import Stream
 
 #: Anchors of the logistic function at x = -2048, -1920 ... 2048, times 65536.
@@ -23,18 +25,12 @@ LOGISTIC = (
     22, 36, 60, 98, 162, 267, 439, 721, 1179, 1921, 3108, 4971, 7812, 11952, 17624, 24743, 32768, 40793, 47912,
     53584, 57724, 60565, 62428, 63615, 64357, 64815, 65097, 65269, 65374, 65438, 65476, 65500, 65514,
 )  # fmt: skip
-#: T[i] = 65536 * 2^(-i/16), as in SPEC.md 6.4.
-HALVING = (
-    65536, 62757, 60097, 57549, 55109, 52772, 50535, 48393, 46341, 44376, 42495, 40693, 38968, 37316, 35734, 34219,
-    32768,
-)  # fmt: skip
-#: Confidence of a first state that comes from a geometric distribution.
-START_COUNT = 8
+#: Observations that each level of a state stands for.
+OBSERVATIONS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 28, 36, 52, 84)
 #: First weights, in 1/65536.
-WEIGHT_INDEX = 10000
-WEIGHT_LABEL = 16000
-#: State of a probability of 1/2 that has seen nothing.
-HALF = 32768 << 8
+WEIGHT_INDEX = 7000
+WEIGHT_COUNT = 16000
+WEIGHT_LABEL = 18000
 
 
 @cache
@@ -49,21 +45,32 @@ def squash_table() -> tuple[int, ...]:
 
 
 @cache
-def stretch_table() -> tuple[int, ...]:
-    """For each p = 0..4095 the smallest x with squash(x) >= 16 p + 8, or 2047."""
-    table = []
-    x = -2047
-    for p in range(4096):
-        while x < 2047 and squash_table()[x + 2047] < 16 * p + 8:
-            x += 1
-        table.append(x)
-    return tuple(table)
+def wide_squash_table() -> tuple[int, ...]:
+    """squash_table() for x = 0..32767, then -32768..-1, constant beyond its ends."""
+    table = squash_table()
+    return table[2047:] + table[-1:] * 30720 + table[:1] * 30721 + table[:2047]
 
 
 @cache
-def rate_table() -> tuple[int, ...]:
-    """Learning rate of a probability seen n times."""
-    return tuple(65536 * 5 // (5 * n + 8) for n in range(256))
+def next_tables() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The state after each state s when the decision was 0 and when it was 1 (SPEC.md 5.7), at place s mod 65536."""
+    squash = np.array(squash_table(), np.int64)  # entry i is that of x = i - 2047
+    here = np.arange(4095)
+    numbers = list(range(-32768, 32768))  # one object for each number: lists of them stay small
+    tables = []
+    for bit in (0, 1):
+        columns = []
+        for level, count in enumerate(OBSERVATIONS):
+            p = squash + (((65535 * bit - squash) * (65536 * 5 // (5 * count + 8))) >> 16)
+            if bit:
+                there = np.maximum(here, np.minimum(np.searchsorted(squash, p, "left"), 4094)) - 2047
+            else:
+                there = np.minimum(here, np.maximum(np.searchsorted(squash, p, "right") - 1, 0)) - 2047
+            step = (*OBSERVATIONS, 1 << 20)[level + 1] - count
+            columns.append(16 * there + level + ((there % step == 0) & (level < 15)))
+        states = np.concatenate([np.zeros(16, np.int64), np.stack(columns, 1).ravel()])
+        tables.append(tuple(numbers[v + 32768] for v in np.roll(states, 32768).tolist()))
+    return tables[0], tables[1]
 
 
 @cache
@@ -76,13 +83,9 @@ def quarter_table() -> tuple[int, ...]:
     return tuple(table)
 
 
-def survival(half_life: int, a: int) -> int:
-    """65536 * 2^(-256 a / half_life), as in SPEC.md 6.4."""
-    z = (a << 20) // half_life
-    if z >= 17 << 12:
-        return 0
-    i, t = (z >> 8) & 15, z & 255
-    return (HALVING[i] - (((HALVING[i] - HALVING[i + 1]) * t) >> 8)) >> (z >> 12)
+def state_of(p: int, level: int) -> int:
+    """The state of probability ``p`` / 65536 that counts as seen OBSERVATIONS[level] times."""
+    return 16 * (bisect_left(squash_table(), max(64, min(65472, p))) - 2047) + level
 
 
 @cache
@@ -91,23 +94,24 @@ def start_table() -> tuple[int, ...]:
     table = []
     for q in range(64):
         half_life = (355 * (((18 + 4 * (q & 3)) << (q >> 2)) - 8)) >> 5
-        above = [survival(half_life, (1 << t) - 1) for t in range(46)]  # P(v >= 2^t)
+        above = [survival((1 << t) - 1, half_life) for t in range(46)]  # P(v >= 2^t)
         for node in range(kernels.NODES):
             t, kind = divmod(node, 3)
             if node > 96:
-                p = survival(half_life, 1 << (node - 97))
+                p = survival(1 << (node - 97), half_life)
                 p = (p << 16) // (65536 + p)
             elif kind == 0:
                 p = above[t + 1]
             elif kind == 1:
-                p = survival(half_life, 1 << t)
+                p = survival(1 << t, half_life)
             else:
                 p = 65536 * (above[t + 1] - above[t + 2]) // max(1, 65536 - above[t + 2])
-            table.append(max(64, min(65472, p)) << 8 | START_COUNT)
+            table.append(state_of(p, 8))
     return tuple(table)
 
 
 _compiled: dict[str, Any] = {}
+_shared: dict[Any, Any] = {}
 
 #: Images in one call from which compiling (about 4 s cold, 0.4 s from numba's cache) costs less than it saves.
 WORTH_COMPILING = 400_000
@@ -187,17 +191,24 @@ class Coder:
         """Indices or labels for the kernels to read or fill."""
         return values.astype(np.int64) if self.fast else array("I", values.astype(np.uint32).tobytes())
 
-    def model(self, slots: int, state: int, weights: int, weight: int) -> tuple[Any, ...]:
-        """Probabilities, weights and the shared tables, in the order of the kernels' arguments."""
-        table = np.full(slots, state, np.int32) if self.fast else array("i", [state]) * slots
+    def model(self, table: Any, sets: Sequence[int], inputs: int = 3) -> tuple[Any, ...]:
+        """States, first weights of all sets for each input, and the shared tables, in the kernels' order."""
         return (
             table,
-            self.small([weight] * weights),
-            self.small(stretch_table()),
-            self.small(squash_table()),
-            self.small(rate_table()),
-            self.small(quarter_table()),
+            *(self.small(sets) for _ in range(inputs)),
+            self.shared(np.int32, wide_squash_table),
+            self.shared(np.int16, lambda: next_tables()[0], 0),
+            self.shared(np.int16, lambda: next_tables()[1], 1),
+            self.shared(np.int64, quarter_table),
         )
+
+    def shared(self, dtype: Any, make: Callable[[], tuple[int, ...]], part: int = 0) -> Any:
+        """A table that no kernel changes, made once."""
+        if not self.fast:
+            return make()
+        if (dtype, part) not in _shared:
+            _shared[dtype, part] = np.array(make(), dtype)
+        return _shared[dtype, part]
 
     def flag(self, bit: int = 0) -> int:
         """A decision of probability 1/2 outside the kernels."""
@@ -260,20 +271,55 @@ def index(coder: Coder, mode: int, pool_size: int, values: Any) -> int:
     """Code ``values``, 0 < k < N strictly increasing indices; mode 0 is without structure, 1 with mixed contexts."""
     if mode == 0:
         return int(coder.run.index_uniform(coder.io, coder.buf, coder.ints([0] * 33), pool_size, values))
-    table, *shared = coder.model(kernels.INDEX_SLOTS, 0, 4 * kernels.NODES, WEIGHT_INDEX)
-    start = coder.small(start_table())
-    return int(coder.run.index_mixed(coder.io, coder.buf, table, *shared, start, pool_size, values))
+    model = coder.model(start_states(bool(coder.fast)), [WEIGHT_INDEX] * kernels.NODES)
+    return int(coder.run.index_mixed(coder.io, coder.buf, *model, pool_size, values))
 
 
-def labels(coder: Coder, alphabet: int, indices: U32, values: Any, starts: U32 | None) -> int:
-    """Code ``values``, labels below ``alphabet`` >= 2 of ``indices``; ``starts`` are checked group offsets or None."""
-    size = 1 << (alphabet - 1).bit_length()
-    model = coder.model(kernels.SLOTS_TREE + 4 * size, HALF, 5 * 18, WEIGHT_LABEL)
-    score, stamp = coder.small([0] * alphabet), coder.small([-1] * (2 * size))
+def start_states(fast: bool) -> Any:
+    """First states of all contexts of the index model, as a list or as an int16 array."""
+    if fast:
+        rows = np.array(start_table(), np.int16).reshape(64, kernels.NODES)
+        return np.concatenate([np.tile(rows[2::4].ravel(), 128), np.repeat(rows, 8, axis=0).ravel()])
+    first = [start_table()[n : n + kernels.NODES] for n in range(0, 64 * kernels.NODES, kernels.NODES)]
+    table = [state for row in first[2::4] for state in row] * 128
+    for row in first:
+        table += row * 8
+    return table
+
+
+def count_states(fast: bool) -> Any:
+    """First states of the counts in groups, as a list or as an int16 array: only the question of any image has one."""
+    table = np.zeros(kernels.GROUP_SLOTS, np.int16) if fast else [kernels.HALF] * kernels.GROUP_SLOTS
+    for e in range(64):
+        m = (4 + (e & 3)) << (e >> 2)
+        state = state_of(65536 * m // (m + 8192), 5)
+        row = 16 * e * kernels.NODES
+        for at in range(row, row + 16 * kernels.NODES, kernels.NODES):
+            table[at] = table[at + kernels.SLOTS_SLOW] = state
+        if e & 3 == 2:
+            first = kernels.SLOTS_SINCE + (e >> 2) * kernels.NODES
+            for at in range(first, kernels.GROUP_SLOTS, 16 * kernels.NODES):
+                table[at] = state
+    return table
+
+
+def labels(coder: Coder, mode: int, alphabet: int, indices: U32, values: Any, starts: U32 | None) -> int:
+    """Code ``values``, labels below ``alphabet`` >= 2 of ``indices``; mode 0 by frequencies, 1 with mixed contexts.
+
+    ``starts`` are checked group offsets or None.
+    """
+    if mode == 0:
+        ones, both = coder.ints([0] * alphabet), coder.ints([0] * alphabet)
+        return int(coder.run.labels_plain(coder.io, coder.buf, ones, both, values))
+    depth = (alphabet - 1).bit_length()
+    blank = np.zeros(kernels.LABEL_SLOTS, np.int16) if coder.fast else [kernels.HALF] * kernels.LABEL_SLOTS
+    model = coder.model(blank, [WEIGHT_LABEL] * (depth + 1), 4)
+    nodes = [coder.small([first] * alphabet) for first in (kernels.HALF, kernels.HALF, -1)]
     groups = coder.numbers(np.zeros(0, np.uint32) if starts is None else starts)
+    score, scaled = coder.ints([0] * alphabet), coder.ints([0] * alphabet)
     return int(
         coder.run.labels_mixed(
-            coder.io, coder.buf, *model, score, stamp, alphabet, groups, coder.numbers(indices), values
+            coder.io, coder.buf, *model, *nodes, score, scaled, groups, coder.numbers(indices), values
         )
     )
 
@@ -281,7 +327,7 @@ def labels(coder: Coder, alphabet: int, indices: U32, values: Any, starts: U32 |
 def index_groups(coder: Coder, pool_size: int, groups: U32, values: Any) -> int:
     """Code ``values`` group by group."""
     starts = coder.numbers(check_groups(groups, pool_size))
-    model = coder.model(kernels.GROUP_SLOTS, HALF, 4 * kernels.NODES, WEIGHT_LABEL)
+    model = coder.model(count_states(bool(coder.fast)), [WEIGHT_COUNT] * kernels.NODES)
     power = coder.ints([0] * 33)
     return int(coder.run.index_groups(coder.io, coder.buf, *model, power, pool_size, starts, values))
 
@@ -290,6 +336,13 @@ def bound(pool_size: int, count: int) -> float:
     """log2 of the number of index sets, in bytes."""
     total = math.lgamma(pool_size + 1) - math.lgamma(count + 1) - math.lgamma(pool_size - count + 1)
     return total / math.log(2) / 8
+
+
+def entropy(labels: U16) -> float:
+    """Bytes of an ideal code for ``labels`` that knows their frequencies."""
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    return float((counts * np.log2(len(labels) / counts)).sum()) / 8
 
 
 def check_groups(groups: U32, pool_size: int) -> U32:

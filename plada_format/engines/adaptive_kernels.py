@@ -23,11 +23,12 @@ SLOTS_SINCE = 2 * 64 * 16 * NODES
 INDEX_SLOTS = SLOTS_SINCE + 64 * 8 * NODES
 GROUP_SLOTS = SLOTS_SINCE + 32 * 16 * NODES
 
-# Slots of the label model: a hashed table, those of the hit decision, then two for every node of the tree of labels
+# Slots of the label model: a hashed table, then those of one input of the question
 HASHED = 1 << 18
-SLOTS_HISTORY = HASHED
-SLOTS_SHARE = SLOTS_HISTORY + 256 * 12
-SLOTS_TREE = SLOTS_SHARE + 8 * 16 * 12
+LABEL_SLOTS = HASHED + 8 * 16 * 12
+
+# A probability of 1/2 that has seen nothing
+HALF = 0
 
 
 def carry(buf: AnyArray, at: int) -> int:
@@ -206,12 +207,13 @@ def index_mixed(
     io: AnyArray,
     buf: AnyArray,
     table: AnyArray,
-    weight: AnyArray,
-    stretch: AnyArray,
+    weight0: AnyArray,
+    weight1: AnyArray,
+    weight2: AnyArray,
     squash: AnyArray,
-    rate: AnyArray,
+    next0: AnyArray,
+    next1: AnyArray,
     quarter: AnyArray,
-    start: AnyArray,
     n: int,
     indices: AnyArray,
 ) -> int:
@@ -235,6 +237,7 @@ def index_mixed(
     v = 0
     e = 0
     for j in range(k):
+        rate = 14 if j < 256 else 15 if j < 16384 else 16
         if encoding:
             v = indices[j] - before
             if indices[j] >= n:
@@ -243,20 +246,13 @@ def index_mixed(
             if at + SPARE > end:
                 return 2
         b = middle >> 8
-        g = b
-        d = 0
-        i2 = 0
+        c0 = (b * 16 + (last >> 2)) * NODES
+        c1 = SLOTS_SLOW + ((slow >> 8) * 16 + (fast >> 10)) * NODES
+        c2 = b * 8 + 7
         if seen > 0:
-            g = min(63, log4(quarter, total // seen))
-            d = quarter[seen + 1] >> 2
-            if d > 5:
-                d = 5
-            i2 = g * 8
-        s0 = (b * 16 + (last >> 2)) * NODES
-        s1 = SLOTS_SLOW + ((slow >> 8) * 16 + (fast >> 10)) * NODES
-        s2 = SLOTS_SINCE + (i2 + d) * NODES
-        i0 = b * NODES
-        i2 = g * NODES
+            mean = total // seen
+            c2 = min(63, log4(quarter, mean)) * 8 + (5 if seen > 30 else quarter[seen + 1] >> 2)
+        c2 = SLOTS_SINCE + c2 * NODES
         t = (b + 2) >> 2
         if t >= top:
             t = top - 1
@@ -266,33 +262,38 @@ def index_mixed(
             kind = 4
         # kind 0: is e above t? 1: going up; 2: going down; 3: the bit below the leading one; 4: e is known to be t
         while kind < 4:
-            v0 = table[s0 + node]
-            if v0 == 0:
-                v0 = start[i0 + node]
-            v1 = table[s1 + node]
-            if v1 == 0:
-                v1 = start[i0 + node]
-            v2 = table[s2 + node]
-            if v2 == 0:
-                v2 = start[i2 + node]
-            w = 4 * node
-            decisions += 1
-            x0 = stretch[v0 >> 12]
-            x1 = stretch[v1 >> 12]
-            x2 = stretch[v2 >> 12]
-            x = (weight[w] * x0 + weight[w + 1] * x1 + weight[w + 2] * x2) >> 16
-            p = squash[0 if x < -2047 else 4094 if x > 2047 else x + 2047]
+            s0 = c0 + node
+            s1 = c1 + node
+            s2 = c2 + node
+            v0 = table[s0]
+            v1 = table[s1]
+            v2 = table[s2]
+            x0 = v0 >> 4
+            x1 = v1 >> 4
+            x2 = v2 >> 4
+            w0 = weight0[node]
+            w1 = weight1[node]
+            w2 = weight2[node]
+            p = squash[(w0 * x0 + w1 * x1 + w2 * x2) >> 16]
             bound = (span >> 16) * p
+            decisions += 1
             if encoding:
-                bit = (v >> (t - 1)) & 1 if kind == 3 else 1 if e > t else 0
+                one = (v >> (t - 1)) & 1 == 1 if kind == 3 else e > t
             else:
-                bit = 1 if code < bound else 0
-            if bit == 1:
+                one = code < bound
+            if one:
                 span = bound
+                p -= 65536
+                table[s0] = next1[v0]
+                table[s1] = next1[v1]
+                table[s2] = next1[v2]
             else:
                 low += bound
                 span -= bound
                 code -= bound
+                table[s0] = next0[v0]
+                table[s1] = next0[v1]
+                table[s2] = next0[v2]
             while span < 16777216:
                 if encoding:
                     if low > 4294967295:
@@ -303,22 +304,16 @@ def index_mixed(
                 at += 1
                 low = (low << 8) & 4294967295
                 span <<= 8
-            error = 65536 * bit - p
-            if error > 1000 or error < -1000:
-                x0 = weight[w] + ((error * x0 + 16384) >> 15)
-                x1 = weight[w + 1] + ((error * x1 + 16384) >> 15)
-                x2 = weight[w + 2] + ((error * x2 + 16384) >> 15)
-                weight[w] = 262143 if x0 > 262143 else -262143 if x0 < -262143 else x0
-                weight[w + 1] = 262143 if x1 > 262143 else -262143 if x1 < -262143 else x1
-                weight[w + 2] = 262143 if x2 > 262143 else -262143 if x2 < -262143 else x2
-            target = 65535 * bit
-            table[s0 + node] = v0 + ((((target - (v0 >> 8)) * rate[v0 & 255]) >> 16) << 8) + (v0 & 255 < 250)
-            table[s1 + node] = v1 + ((((target - (v1 >> 8)) * rate[v1 & 255]) >> 16) << 8) + (v1 & 255 < 250)
-            table[s2 + node] = v2 + ((((target - (v2 >> 8)) * rate[v2 & 255]) >> 16) << 8) + (v2 & 255 < 250)
+            if p > 2000 or p < -2000:
+                w0 -= (p * x0) >> rate
+                w1 -= (p * x1) >> rate
+                w2 -= (p * x2) >> rate
+                weight0[node] = 262143 if w0 > 262143 else -262143 if w0 < -262143 else w0
+                weight1[node] = 262143 if w1 > 262143 else -262143 if w1 < -262143 else w1
+                weight2[node] = 262143 if w2 > 262143 else -262143 if w2 < -262143 else w2
             if kind == 3:
-                rest = bit
-                kind = 5
-            elif bit == 1:
+                break
+            if one:
                 t += 1
                 kind = 4 if kind == 2 or t == top else 1
             elif kind == 1 or t == 0:
@@ -332,26 +327,44 @@ def index_mixed(
                 kind = 3
         if t == 0:
             v = 1
-        elif t == 1:
-            v = 2 + rest
         else:
-            io[0] = low
-            io[1] = span
-            io[2] = code
-            io[3] = at
-            v = ((2 + rest) << (t - 1)) + code_raw(io, buf, t - 1, v & ((1 << (t - 1)) - 1))
-            low = io[0]
-            span = io[1]
-            code = io[2]
-            at = io[3]
+            rest = 3 if one else 2
+            w = t - 1
+            while w > 0:  # code_raw, written out
+                part = 8 if w > 8 else w
+                w -= part
+                most = (1 << part) - 1
+                value = (v >> w) & most
+                part = span >> part
+                if not encoding:
+                    value = code // part
+                    if value > most:
+                        value = most
+                rest = rest * (most + 1) + value
+                value *= part
+                low += value
+                code -= value
+                span = span - value if value == most * part else part
+                while span < 16777216:
+                    if encoding:
+                        if low > 4294967295:
+                            carry(buf, at)
+                        buf[at] = (low >> 24) & 255
+                    else:
+                        code = (code << 8) + (buf[at] if at < end else 0)
+                    at += 1
+                    low = (low << 8) & 4294967295
+                    span <<= 8
+            v = rest
         before += v
         if before >= n:
             return 1
         indices[j] = before
-        last = min(63, log4(quarter, v))
-        fast += ((last << 8) - fast) >> 2
-        middle += ((last << 8) - middle) >> 3
-        slow += ((last << 8) - slow) >> 5
+        last = quarter[v] if v < 4096 else min(63, log4(quarter, v))
+        s = last << 8
+        fast += (s - fast) >> 2
+        middle += (s - middle) >> 3
+        slow += (s - slow) >> 5
         if seen > 2 and v > 8 * (total // seen) + 8:
             seen = 0
             total = 0
@@ -373,35 +386,40 @@ def code_mixed(
     io: AnyArray,
     buf: AnyArray,
     table: AnyArray,
-    weight: AnyArray,
-    stretch: AnyArray,
+    weight0: AnyArray,
+    weight1: AnyArray,
+    weight2: AnyArray,
     squash: AnyArray,
-    rate: AnyArray,
-    w: int,
+    next0: AnyArray,
+    next1: AnyArray,
+    node: int,
     s0: int,
     s1: int,
     s2: int,
     bit: int,
 ) -> int:
-    """A decision predicted by the mixture of three adaptive probabilities; returns the bit."""
+    """A decision of weight set ``node`` predicted by the mixture of three adaptive probabilities; returns the bit."""
     v0 = table[s0]
     v1 = table[s1]
     v2 = table[s2]
-    x0 = stretch[v0 >> 12]
-    x1 = stretch[v1 >> 12]
-    x2 = stretch[v2 >> 12]
-    x = (weight[w] * x0 + weight[w + 1] * x1 + weight[w + 2] * x2) >> 16
-    p = squash[0 if x < -2047 else 4094 if x > 2047 else x + 2047]
+    x0 = v0 >> 4
+    x1 = v1 >> 4
+    x2 = v2 >> 4
+    p = squash[(weight0[node] * x0 + weight1[node] * x1 + weight2[node] * x2) >> 16]
     bit = code_bit(io, buf, p, bit)
-    error = 65536 * bit - p
-    if error > 1000 or error < -1000:
-        weight[w] = max(-262143, min(262143, weight[w] + ((error * x0 + 16384) >> 15)))
-        weight[w + 1] = max(-262143, min(262143, weight[w + 1] + ((error * x1 + 16384) >> 15)))
-        weight[w + 2] = max(-262143, min(262143, weight[w + 2] + ((error * x2 + 16384) >> 15)))
-    target = 65535 * bit
-    table[s0] = v0 + ((((target - (v0 >> 8)) * rate[v0 & 255]) >> 16) << 8) + (v0 & 255 < 250)
-    table[s1] = v1 + ((((target - (v1 >> 8)) * rate[v1 & 255]) >> 16) << 8) + (v1 & 255 < 250)
-    table[s2] = v2 + ((((target - (v2 >> 8)) * rate[v2 & 255]) >> 16) << 8) + (v2 & 255 < 250)
+    if bit == 1:
+        p -= 65536
+        table[s0] = next1[v0]
+        table[s1] = next1[v1]
+        table[s2] = next1[v2]
+    else:
+        table[s0] = next0[v0]
+        table[s1] = next0[v1]
+        table[s2] = next0[v2]
+    if p > 2000 or p < -2000:
+        weight0[node] = max(-262143, min(262143, weight0[node] - ((p * x0) >> 15)))
+        weight1[node] = max(-262143, min(262143, weight1[node] - ((p * x1) >> 15)))
+        weight2[node] = max(-262143, min(262143, weight2[node] - ((p * x2) >> 15)))
     io[5] += 1
     return bit
 
@@ -415,10 +433,12 @@ def index_groups(
     io: AnyArray,
     buf: AnyArray,
     table: AnyArray,
-    weight: AnyArray,
-    stretch: AnyArray,
+    weight0: AnyArray,
+    weight1: AnyArray,
+    weight2: AnyArray,
     squash: AnyArray,
-    rate: AnyArray,
+    next0: AnyArray,
+    next1: AnyArray,
     quarter: AnyArray,
     power: AnyArray,
     n: int,
@@ -460,7 +480,8 @@ def index_groups(
             t = 0
             while t < top:
                 if code_mixed(
-                    io, buf, table, weight, stretch, squash, rate, 4 * t, s0 + t, s1 + t, s2 + t, 1 if e > t else 0
+                    io, buf, table, weight0, weight1, weight2, squash, next0, next1, t,
+                    s0 + t, s1 + t, s2 + t, 1 if e > t else 0,
                 ) == 0:  # fmt: skip
                     break
                 t += 1
@@ -470,8 +491,8 @@ def index_groups(
             done_bits = 0
             while done_bits < t and done_bits < 2:
                 bit = code_mixed(
-                    io, buf, table, weight, stretch, squash, rate, 4 * node, s0 + node, s1 + node, s2 + node,
-                    (rest >> (t - 1 - done_bits)) & 1,
+                    io, buf, table, weight0, weight1, weight2, squash, next0, next1, node,
+                    s0 + node, s1 + node, s2 + node, (rest >> (t - 1 - done_bits)) & 1,
                 )  # fmt: skip
                 value = 2 * value + bit
                 node += 1 + bit
@@ -508,26 +529,10 @@ def index_groups(
     return 0
 
 
-def labels_mixed(
-    io: AnyArray,
-    buf: AnyArray,
-    table: AnyArray,
-    weight: AnyArray,
-    stretch: AnyArray,
-    squash: AnyArray,
-    rate: AnyArray,
-    quarter: AnyArray,
-    score: AnyArray,
-    stamp: AnyArray,
-    alphabet: int,
-    starts: AnyArray,
-    indices: AnyArray,
-    labels: AnyArray,
-) -> int:
-    """All labels by mixed contexts; returns 0, 1 if a hit is written as a miss, 2 if ``buf`` is full.
+def labels_plain(io: AnyArray, buf: AnyArray, ones: AnyArray, both: AnyArray, labels: AnyArray) -> int:
+    """All labels by their frequencies so far; returns 0, or 2 if ``buf`` is full.
 
-    ``score`` (alphabet,) is zero, ``stamp`` (twice the next power of two) is -1. ``starts`` (groups,) are the offsets
-    at which stretches of images of one kind begin; if there are none, a long gap begins a new stretch.
+    ``ones`` and ``both`` (labels,) are zero: ones and decisions at each node of the tree.
     """
     low = io[0]
     span = io[1]
@@ -535,107 +540,43 @@ def labels_mixed(
     at = io[3]
     encoding = io[4] == 1
     end = len(buf)
-    decisions = 0
+    alphabet = len(ones)
     depth = 0
-    while (1 << depth) < alphabet:
-        depth += 1
-    size = 1 << depth
-    first = 0
-    second = 1
-    p1 = 0
-    p2 = 0
-    p3 = 0
-    history = 0
-    gain = 256
-    before = -1
     label = 0
-    bit = 0
-    stretch_at = 0
-    inside = 0
-    groups = len(starts)
-    group = 0
-    seen = 0
-    total = 0
     for j in range(len(labels)):
         if encoding:
-            label = labels[j]
             if at + SPARE > end:
                 return 2
-        gap = indices[j] - before
-        before = indices[j]
-        new = 0
-        if groups > 0:
-            while group + 1 < groups and starts[group + 1] <= before:
-                group += 1
-                new = 1
-        elif seen > 2 and gap > 3 * (total // seen) + 32:
-            new = 1
-            seen = 0
-            total = 0
-        else:
-            seen += 1
-            total += gap
-            if seen > 64:
-                seen >>= 1
-                total >>= 1
-        if new == 1:
-            stretch_at = j
-            inside = 0
-            gain *= 8
-            if gain > 16777216:
-                gain >>= 16
-                for i in range(alphabet):
-                    score[i] >>= 16
-        inside += 1
-        gap = 11 if gap > 2047 else quarter[gap] >> 2
-        if groups > 0:
-            gap = 11 if inside > 2047 else quarter[inside] >> 2
-        share = score[first] // gain
-        if share > 15:
-            share = 15
-        same = (4 if p1 == first else 0) + (2 if p2 == first else 0) + (1 if p3 == first else 0)
-        s0 = SLOTS_HISTORY + history * 12 + gap
-        s1 = hashed(first, p1, 1 if p2 == first else 0)
-        s2 = SLOTS_SHARE + (same * 16 + share) * 12 + gap
-        s3 = SLOTS_TREE
-        h0 = 0
-        h1 = 0
-        h2 = 0
-        w = 0
-        node = 0
-        level = depth
-        # node 0: is the label ``first``? Then down the tree of labels, whose root is node 1
-        while level >= 0:
-            v0 = table[s0]
-            v1 = table[s1]
-            v2 = table[s2]
-            v3 = table[s3]
-            s4 = s3 + 2 * size
-            v4 = table[s4]
-            if stamp[node] != stretch_at:
-                stamp[node] = stretch_at
-                v4 = 8388608
-            decisions += 1
-            x0 = stretch[v0 >> 12]
-            x1 = stretch[v1 >> 12]
-            x2 = stretch[v2 >> 12]
-            x3 = stretch[v3 >> 12]
-            x4 = stretch[v4 >> 12]
-            x = (
-                weight[w] * x0 + weight[w + 1] * x1 + weight[w + 2] * x2 + weight[w + 3] * x3 + weight[w + 4] * x4
-            ) >> 16
-            p = squash[0 if x < -2047 else 4094 if x > 2047 else x + 2047]
+            label = labels[j] + alphabet
+            depth = 0
+            while label >> depth > 1:
+                depth += 1
+        node = 1
+        while node < alphabet:
+            c1 = ones[node]
+            c = both[node]
+            p = ((2 * c1 + 1) << 15) // (c + 1)
+            p = 32 if p < 32 else 65504 if p > 65504 else p
             bound = (span >> 16) * p
             if encoding:
-                bit = (label >> level) & 1 if node > 0 else 1 if label == first else 0
+                depth -= 1
+                one = (label >> depth) & 1 == 1
             else:
-                bit = 1 if code < bound else 0
-            if bit == 1:
+                one = code < bound
+            if c == 65535:
+                c >>= 1
+                c1 >>= 1
+            both[node] = c + 1
+            if one:
                 span = bound
+                ones[node] = c1 + 1
+                node = 2 * node + 1
             else:
                 low += bound
                 span -= bound
                 code -= bound
+                ones[node] = c1
+                node = 2 * node
             while span < 16777216:
                 if encoding:
                     if low > 4294967295:
@@ -646,62 +587,251 @@ def labels_mixed(
                 at += 1
                 low = (low << 8) & 4294967295
                 span <<= 8
-            error = 65536 * bit - p
-            if error > 1000 or error < -1000:
-                x0 = weight[w] + ((error * x0 + 16384) >> 15)
-                x1 = weight[w + 1] + ((error * x1 + 16384) >> 15)
-                x2 = weight[w + 2] + ((error * x2 + 16384) >> 15)
-                weight[w] = 262143 if x0 > 262143 else -262143 if x0 < -262143 else x0
-                weight[w + 1] = 262143 if x1 > 262143 else -262143 if x1 < -262143 else x1
-                weight[w + 2] = 262143 if x2 > 262143 else -262143 if x2 < -262143 else x2
-                x3 = weight[w + 3] + ((error * x3 + 16384) >> 15)
-                x4 = weight[w + 4] + ((error * x4 + 16384) >> 15)
-                weight[w + 3] = 262143 if x3 > 262143 else -262143 if x3 < -262143 else x3
-                weight[w + 4] = 262143 if x4 > 262143 else -262143 if x4 < -262143 else x4
-            target = 65535 * bit
-            table[s0] = v0 + ((((target - (v0 >> 8)) * rate[v0 & 255]) >> 16) << 8) + (v0 & 255 < 250)
-            table[s1] = v1 + ((((target - (v1 >> 8)) * rate[v1 & 255]) >> 16) << 8) + (v1 & 255 < 250)
-            table[s2] = v2 + ((((target - (v2 >> 8)) * rate[v2 & 255]) >> 16) << 8) + (v2 & 255 < 250)
-            table[s3] = v3 + ((((target - (v3 >> 8)) * rate[v3 & 255]) >> 16) << 8) + (v3 & 255 < 8)
-            table[s4] = v4 + ((((target - (v4 >> 8)) * rate[v4 & 255]) >> 16) << 8) + (v4 & 255 < 250)
-            if node == 0:
-                history = (2 * history + bit) & 255
-                if bit == 1:
-                    label = first
-                    break
-                h0 = hashed(p1, 0, 2)
-                h1 = hashed(first, second, 3)
-                h2 = hashed(first, 0, 4)
-                node = 1
+        labels[j] = node - alphabet
+    io[0] = low
+    io[1] = span
+    io[2] = code
+    io[3] = at
+    return 0
+
+
+def labels_mixed(
+    io: AnyArray,
+    buf: AnyArray,
+    table: AnyArray,
+    weight0: AnyArray,
+    weight1: AnyArray,
+    weight2: AnyArray,
+    weight3: AnyArray,
+    squash: AnyArray,
+    next0: AnyArray,
+    next1: AnyArray,
+    quarter: AnyArray,
+    short: AnyArray,
+    fresh: AnyArray,
+    stamp: AnyArray,
+    score: AnyArray,
+    scaled: AnyArray,
+    starts: AnyArray,
+    indices: AnyArray,
+    labels: AnyArray,
+) -> int:
+    """All labels by mixed contexts; returns 0, 1 if a hit is written as a miss, 2 if ``buf`` is full.
+
+    ``short``, ``fresh``, ``stamp`` (labels,) hold states of the tree's nodes and the stretch in which the second was
+    written, -1 at first; ``score`` and ``scaled`` (labels,) are zero: how often all scores had been
+    rescaled when this one was written; only the two leaders' are always up to date. ``starts`` (groups,) are the offsets at which stretches of images
+    of one kind begin; if there are none, a long gap begins a new stretch. The last weight set is the question's.
+    """
+    low = io[0]
+    span = io[1]
+    code = io[2]
+    at = io[3]
+    encoding = io[4] == 1
+    end = len(buf)
+    decisions = 0
+    alphabet = len(score)
+    question = len(weight0) - 1
+    first = 0
+    second = 1
+    p1 = 0
+    p2 = 0
+    p3 = 0
+    gain = 256
+    rescaled = 0
+    before = -1
+    label = 0
+    path = 0
+    length = 0
+    stretch_at = 0
+    inside = 0
+    groups = len(starts)
+    group = 0
+    seen = 0
+    total = 0
+    v2 = HALF
+    for j in range(len(labels)):
+        rate = 14 if j < 256 else 15 if j < 16384 else 16
+        if encoding:
+            label = labels[j]
+            if at + SPARE > end:
+                return 2
+        gap = indices[j] - before
+        before = indices[j]
+        new = False
+        if groups > 0:
+            while group + 1 < groups and starts[group + 1] <= before:
+                group += 1
+                new = True
+        elif seen > 2 and gap > 3 * (total // seen) + 32:
+            new = True
+            seen = 0
+            total = 0
+        else:
+            seen += 1
+            total += gap
+            if seen > 64:
+                seen >>= 1
+                total >>= 1
+        if new:
+            stretch_at = j
+            inside = 0
+            v2 = HALF
+            gain *= 8
+            if gain > 16777216:
+                gain >>= 16
+                rescaled += 1
+                score[first] >>= 16
+                score[second] >>= 16
+        if groups > 0:
+            inside += 1
+            gap = inside
+        gap = 11 if gap > 2047 else quarter[gap] >> 2
+        share = score[first] // gain
+        if share > 15:
+            share = 15
+        # Is the label ``first``?
+        s0 = hashed(first, p1, 1 if p2 == first else 0)
+        s1 = (4 if p1 == first else 0) + (2 if p2 == first else 0) + (1 if p3 == first else 0)
+        s1 = HASHED + (s1 * 16 + share) * 12 + gap
+        v0 = table[s0]
+        v1 = table[s1]
+        x0 = v0 >> 4
+        x1 = v1 >> 4
+        x2 = v2 >> 4
+        w0 = weight0[question]
+        w1 = weight1[question]
+        w2 = weight2[question]
+        p = squash[(w0 * x0 + w1 * x1 + w2 * x2) >> 16]
+        bound = (span >> 16) * p
+        decisions += 1
+        hit = label == first if encoding else code < bound
+        if hit:
+            span = bound
+            p -= 65536
+            table[s0] = next1[v0]
+            table[s1] = next1[v1]
+            v2 = next1[v2]
+        else:
+            low += bound
+            span -= bound
+            code -= bound
+            table[s0] = next0[v0]
+            table[s1] = next0[v1]
+            v2 = next0[v2]
+        while span < 16777216:
+            if encoding:
+                if low > 4294967295:
+                    carry(buf, at)
+                buf[at] = (low >> 24) & 255
             else:
-                node = 2 * node + bit
-            level -= 1
-            while level >= 0 and (2 * node + 1) << level >= size + alphabet:
-                node = 2 * node  # no labels on the side of the ones
-                level -= 1
-            if level < 0:
-                label = node - size
-                if label == first:
-                    return 1  # a hit, written as a miss
-            s0 = (h0 + node) & (HASHED - 1)
-            s1 = (h1 + node) & (HASHED - 1)
-            s2 = (h2 + node) & (HASHED - 1)
-            s3 = SLOTS_TREE + node
-            w = 5 * (depth - level)
-        labels[j] = label
-        points = score[label] + gain
-        score[label] = points
-        if label != first:
+                code = (code << 8) + (buf[at] if at < end else 0)
+            at += 1
+            low = (low << 8) & 4294967295
+            span <<= 8
+        if p > 2000 or p < -2000:
+            w0 -= (p * x0) >> rate
+            w1 -= (p * x1) >> rate
+            w2 -= (p * x2) >> rate
+            weight0[question] = 262143 if w0 > 262143 else -262143 if w0 < -262143 else w0
+            weight1[question] = 262143 if w1 > 262143 else -262143 if w1 < -262143 else w1
+            weight2[question] = 262143 if w2 > 262143 else -262143 if w2 < -262143 else w2
+        if hit:
+            label = first
+            score[label] += gain
+        else:
+            c0 = hashed(first, second, 3)
+            c1 = hashed(first, 0, 4)
+            node = 1
+            level = 0
+            if encoding:
+                path = label + alphabet
+                length = 0
+                while path >> length > 1:
+                    length += 1
+            while node < alphabet:
+                s0 = (c0 + node) & (HASHED - 1)
+                s1 = (c1 + node) & (HASHED - 1)
+                v0 = table[s0]
+                v1 = table[s1]
+                u = short[node]
+                v = HALF
+                if stamp[node] == stretch_at:
+                    v = fresh[node]
+                else:
+                    stamp[node] = stretch_at
+                x0 = v0 >> 4
+                x1 = v1 >> 4
+                x2 = u >> 4
+                x3 = v >> 4
+                w0 = weight0[level]
+                w1 = weight1[level]
+                w2 = weight2[level]
+                w3 = weight3[level]
+                p = squash[(w0 * x0 + w1 * x1 + w2 * x2 + w3 * x3) >> 16]
+                bound = (span >> 16) * p
+                decisions += 1
+                one = (path >> (length - level - 1)) & 1 == 1 if encoding else code < bound
+                if one:
+                    span = bound
+                    p -= 65536
+                    table[s0] = next1[v0]
+                    table[s1] = next1[v1]
+                    fresh[node] = next1[v]
+                    u = next1[u]
+                else:
+                    low += bound
+                    span -= bound
+                    code -= bound
+                    table[s0] = next0[v0]
+                    table[s1] = next0[v1]
+                    fresh[node] = next0[v]
+                    u = next0[u]
+                short[node] = u - 1 if u & 8 else u
+                while span < 16777216:
+                    if encoding:
+                        if low > 4294967295:
+                            carry(buf, at)
+                        buf[at] = (low >> 24) & 255
+                    else:
+                        code = (code << 8) + (buf[at] if at < end else 0)
+                    at += 1
+                    low = (low << 8) & 4294967295
+                    span <<= 8
+                if p > 2000 or p < -2000:
+                    w0 -= (p * x0) >> rate
+                    w1 -= (p * x1) >> rate
+                    w2 -= (p * x2) >> rate
+                    w3 -= (p * x3) >> rate
+                    weight0[level] = 262143 if w0 > 262143 else -262143 if w0 < -262143 else w0
+                    weight1[level] = 262143 if w1 > 262143 else -262143 if w1 < -262143 else w1
+                    weight2[level] = 262143 if w2 > 262143 else -262143 if w2 < -262143 else w2
+                    weight3[level] = 262143 if w3 > 262143 else -262143 if w3 < -262143 else w3
+                node = 2 * node + 1 if one else 2 * node
+                level += 1
+            label = node - alphabet
+            if label == first:
+                return 1  # a hit, written as a miss
+            points = score[label]
+            if label != second and scaled[label] != rescaled:
+                points = 0 if rescaled - scaled[label] > 1 else points >> 16  # below 2^29: two shifts leave nothing
+            points += gain
+            score[label] = points
+            scaled[label] = rescaled
             if points > score[first]:
+                scaled[second] = rescaled
                 second = first
                 first = label
             elif label != second and points > score[second]:
+                scaled[second] = rescaled
                 second = label
+        labels[j] = label
         gain += gain >> 4
         if gain > 16777216:
             gain >>= 16
-            for i in range(alphabet):
-                score[i] >>= 16
+            rescaled += 1
+            score[first] >>= 16
+            score[second] >>= 16
         p3 = p2
         p2 = p1
         p1 = label
@@ -713,7 +843,7 @@ def labels_mixed(
     return 0
 
 
-NAMES = ("index_groups", "index_uniform", "index_mixed", "labels_mixed")
+NAMES = ("index_groups", "index_uniform", "index_mixed", "labels_mixed", "labels_plain")
 HELPERS = (
     "carry",
     "settle",

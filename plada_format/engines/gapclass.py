@@ -27,7 +27,7 @@ _HALVING = (
 LOWEST = tuple(c if c < 8 else (4 + c % 4) << (c // 4 - 1) for c in range(CLASSES))
 
 
-def _survival(a: int, half_life: int) -> int:
+def survival(a: int, half_life: int) -> int:
     """S(a): 65536 times the modelled probability of a gap of at least ``a``."""
     z = (a << 20) // half_life
     if z >= 17 << 12:
@@ -39,7 +39,7 @@ def _survival(a: int, half_life: int) -> int:
 def geometric_table(pool_size: int, count: int, half_life: int) -> FrequencyTable:
     """The table computed from P = ``half_life`` >= 1 (in 1/256 gaps)."""
     n = bisect_right(LOWEST, pool_size - count)
-    cumulative = [((65536 - _survival(low, half_life)) * (65536 - n) >> 16) + c for c, low in enumerate(LOWEST[:n])]
+    cumulative = [((65536 - survival(low, half_life)) * (65536 - n) >> 16) + c for c, low in enumerate(LOWEST[:n])]
     cumulative.append(65536)
     return FrequencyTable(SymbolSet(np.arange(n)), PRECISION, np.diff(cumulative).astype(np.int64))
 

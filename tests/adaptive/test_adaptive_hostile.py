@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plada_format import accel
 from plada_format.codecs.index_adaptive import CODEC as INDEX
 from plada_format.codecs.index_adaptive_groups import CODEC as INDEX_GROUPS
 from plada_format.codecs.label_adaptive import CODEC as LABEL
@@ -41,9 +43,9 @@ def _decode(which: int, data: bytes) -> bytes:
         assert len(indices) == k and int(indices[-1]) < N and (np.diff(indices.astype(np.int64)) > 0).all()
         return INDEX_GROUPS.encode(indices, N, groups=GROUPS)
     if which == 2:
-        labels, _ = LABEL.decode(Stream(data), K, k, indices=INDICES)
+        labels, mode = LABEL.decode(Stream(data), K, k, indices=INDICES)
         assert labels.max() < K
-        return LABEL.encode(labels, K, indices=INDICES)
+        return LABEL.encode(labels, K, mode, indices=INDICES)
     labels, _ = LABEL_GROUPS.decode(Stream(data), K, k, indices=INDICES, pool_size=N, groups=GROUPS)
     assert labels.max() < K
     return LABEL_GROUPS.encode(labels, K, indices=INDICES, pool_size=N, groups=GROUPS)
@@ -119,8 +121,27 @@ def test_indices_outside_the_pool_are_refused() -> None:
 
 
 def test_tables_are_the_stated_ones() -> None:
-    squash, stretch = adaptive.squash_table(), adaptive.stretch_table()
+    squash, wide, after = adaptive.squash_table(), adaptive.wide_squash_table(), adaptive.next_tables()
     assert len(squash) == 4095 and squash[2047] == 32768 and squash[0] == 32 and squash[-1] == 65504
     assert all(a <= b for a, b in pairwise(squash))
-    assert stretch[0] == -2047 and stretch[4095] == 2047 and stretch[2047] in (0, -1, 1)
+    assert len(wide) == 65536 and all(wide[x] == squash[max(-2047, min(2047, x)) + 2047] for x in range(-32768, 32768))
+    for x in range(-2047, 2048):
+        for level in range(16):
+            zero, one = (table[16 * x + level] for table in after)
+            assert -2047 <= zero >> 4 <= x <= one >> 4 <= 2047
+            assert level <= zero % 16 <= min(15, level + 1) and level <= one % 16 <= min(15, level + 1)
     assert all(squash[x + 2047] + squash[2047 - x] in range(65535, 65538) for x in range(-1900, 1901))
+
+
+def test_many_classes_and_stretches_do_not_multiply() -> None:
+    """Each label of its own group, so that scores are rescaled after every fifth: that must not cost K steps each."""
+    k, alphabet = 2000, 65_536
+    indices = np.arange(k, dtype=np.uint32)
+    labels = (np.arange(k) * 7919 % alphabet).astype(np.uint16)
+    with accel.use("python"):
+        began = time.process_time()
+        stream = LABEL_GROUPS.encode(labels, alphabet, indices=indices, pool_size=k + 1, groups=indices)
+        found, _ = LABEL_GROUPS.decode(Stream(stream), alphabet, k, indices=indices, pool_size=k + 1, groups=indices)
+        seconds = time.process_time() - began
+    np.testing.assert_array_equal(found, labels)
+    assert seconds < 3  # 9 s and more if all scores were walked through

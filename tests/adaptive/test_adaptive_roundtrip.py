@@ -83,10 +83,12 @@ def test_index_groups_round_trip(case: tuple[int, np.ndarray, np.ndarray]) -> No
 @given(labelled())
 def test_label_round_trip(case: tuple[int, np.ndarray, np.ndarray, int, np.ndarray]) -> None:
     n, indices, groups, alphabet, labels = case
-    stream = LABEL.encode(labels, alphabet, indices=indices)
-    decoded, _ = LABEL.decode(Stream(stream), alphabet, len(labels), indices=indices)
-    np.testing.assert_array_equal(decoded, labels)
-    assert decoded.dtype == np.uint16
+    both = [LABEL.encode(labels, alphabet, mode, indices=indices) for mode in (0, 1)]
+    assert LABEL.encode(labels, alphabet, indices=indices) == min(reversed(both), key=len)
+    for mode, stream in enumerate(both):
+        decoded, found = LABEL.decode(Stream(stream), alphabet, len(labels), indices=indices)
+        np.testing.assert_array_equal(decoded, labels)
+        assert decoded.dtype == np.uint16 and found == mode
     stream = LABEL_GROUPS.encode(labels, alphabet, indices=indices, pool_size=n, groups=groups)
     decoded, _ = LABEL_GROUPS.decode(Stream(stream), alphabet, len(labels), indices=indices, pool_size=n, groups=groups)
     np.testing.assert_array_equal(decoded, labels)
@@ -112,9 +114,10 @@ def _streams(case: tuple[int, np.ndarray, np.ndarray, int, np.ndarray]) -> list[
     return [
         INDEX.encode(indices, n, 0),
         INDEX.encode(indices, n, 1),
-        LABEL.encode(labels, alphabet, indices=indices),
+        LABEL.encode(labels, alphabet, 1, indices=indices),
         INDEX_GROUPS.encode(indices, n, groups=groups),
         LABEL_GROUPS.encode(labels, alphabet, indices=indices, pool_size=n, groups=groups),
+        LABEL.encode(labels, alphabet, 0, indices=indices),
     ]
 
 
@@ -130,7 +133,8 @@ def test_compiled_and_plain_write_the_same(clustered: tuple[int, np.ndarray, np.
         k = len(indices)
         for mode in (0, 1):
             np.testing.assert_array_equal(INDEX.decode(Stream(plain[mode]), n, k)[0], indices)
-        np.testing.assert_array_equal(LABEL.decode(Stream(plain[2]), alphabet, k, indices=indices)[0], labels)
+        for label_stream in (plain[2], plain[5]):
+            np.testing.assert_array_equal(LABEL.decode(Stream(label_stream), alphabet, k, indices=indices)[0], labels)
         np.testing.assert_array_equal(INDEX_GROUPS.decode(Stream(plain[3]), n, k, groups=groups)[0], indices)
         decoded = LABEL_GROUPS.decode(Stream(plain[4]), alphabet, k, indices=indices, pool_size=n, groups=groups)[0]
         np.testing.assert_array_equal(decoded, labels)
@@ -139,10 +143,10 @@ def test_compiled_and_plain_write_the_same(clustered: tuple[int, np.ndarray, np.
 def test_structure_is_found(clustered: tuple[int, np.ndarray, np.ndarray, int, np.ndarray]) -> None:
     """Each model earns its place: mixed < unstructured, groups < mixed, for index and label."""
     with accel.use("python"):
-        unstructured, mixed, label, index_groups, label_groups = (len(s) for s in _streams(clustered))
+        unstructured, mixed, label, index_groups, label_groups, plain = (len(s) for s in _streams(clustered))
     n, indices = clustered[:2]
     assert mixed < 0.8 * unstructured
-    assert index_groups < mixed and label_groups < label
+    assert index_groups < mixed and label_groups < label < 0.7 * plain
     assert abs(unstructured - adaptive.bound(n, len(indices))) < 4
 
 
@@ -153,6 +157,29 @@ def test_sets_without_structure_cost_the_bound(n: int, count: int) -> None:
         rng = np.random.default_rng(seed)
         indices = np.sort(rng.choice(n, count, replace=False)).astype(np.uint32)
         assert len(INDEX.encode(indices, n)) <= adaptive.bound(n, count) + 2
+
+
+@pytest.mark.parametrize("alphabet", [2, 3, 10, 37, 300])
+@pytest.mark.parametrize("count", [50, 500, 5000])
+def test_labels_without_structure_cost_their_entropy(alphabet: int, count: int) -> None:
+    """Within what any coder pays that must learn the frequencies (alphabet - 1 of them), plus two bytes."""
+    rng = np.random.default_rng(count + alphabet)
+    frequency = rng.dirichlet(np.full(alphabet, 0.5))
+    labels = rng.choice(alphabet, count, p=frequency).astype(np.uint16)
+    labels[:2] = 0, alphabet - 1
+    classes = len(np.unique(labels))
+    stream = LABEL.encode(labels, alphabet, indices=np.arange(count, dtype=np.uint32))
+    assert len(stream) <= adaptive.entropy(labels) + classes * (0.5 * np.log2(count) + 2) / 8 + 2
+
+
+def test_counts_are_halved_in_time() -> None:
+    """Mode 0 counts to 65,535 at every node, then forgets half."""
+    labels = np.zeros(140_000, np.uint16)
+    labels[::3] = 1
+    indices = np.arange(len(labels), dtype=np.uint32)
+    with accel.use("python"):
+        stream = LABEL.encode(labels, 3, 0, indices=indices)
+        np.testing.assert_array_equal(LABEL.decode(Stream(stream), 3, len(labels), indices=indices)[0], labels)
 
 
 def test_no_counter_overflows() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fuzz.anatomy import SIGNATURE, Anatomy, Piece, varint
 from fuzz.seeds import LABEL_IDS
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
+from plada_format.codecs import INDEX_CODECS, LABEL_CODECS, embedded_codec
 
 MIB = 1 << 20
 FRAME = b"\x28\xb5\x2f\xfd"
@@ -131,7 +131,7 @@ def filled_files() -> Iterator[Hostile]:
 def soft_label_files() -> Iterator[Hostile]:
     """Tables of 1,024 times 1,024 probabilities."""
     rows = (255 * np.eye(1024)).astype(np.uint16).reshape(-1)
-    for codec in (LABEL_CODECS[kind] for kind in LABEL_IDS):
+    for codec in (found for kind in LABEL_IDS if (found := embedded_codec(kind))):
         body = bytes([codec.id]) + codec.encode(rows, 256)
         data = build(9, 0, 1024, (0x00, b""), (0x20, b""), (0x83, body))
         yield Hostile(f"soft labels, {codec.name}", data, ("CONTENT_DIGEST",))

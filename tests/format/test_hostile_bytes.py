@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import plada_format as pf
 from fuzz import mutate, oracle, seeds
-from fuzz.anatomy import SIGNATURE, parse, repair
+from fuzz.anatomy import SIGNATURE, digest_of, groups_for, parse, repair
 from plada_format import ErrorCode
-from plada_format.codecs import INDEX_CODECS, LABEL_CODECS
+from plada_format.codecs import GROUPED, INDEX_CODECS, LABEL_CODECS, SINCE_1_1
 
 small = st.integers(0, 40)
 
@@ -35,8 +35,11 @@ def files(draw: st.DrawFn) -> bytes:
     ]
     bodies = [draw(st.binary(max_size=40)) for _ in kinds]
     table = b"".join(bytes((kind, len(body))) for kind, body in zip(kinds, bodies))
-    head = SIGNATURE + bytes((1, draw(st.sampled_from([0, 0, 0, 1])), 50 + len(table), 0))
-    head += struct.pack("<IIH", n, k, classes - 1) + bytes(24) + table
+    minor = draw(st.sampled_from([0, 1])) if draw(st.integers(0, 7)) == 0 else int(bool(SINCE_1_1 & {index, label}))
+    flags = int(bool(GROUPED & {index, label})) ^ int(draw(st.integers(0, 15)) == 0)
+    digest = digest_of(groups_for(n)) if flags else b""
+    head = SIGNATURE + bytes((1, minor, 50 + len(digest) + len(table), flags))
+    head += struct.pack("<IIH", n, k, classes - 1) + bytes(24) + digest + table
     out = head + zlib.crc32(head).to_bytes(4, "little")
     for kind, body in zip(kinds, bodies):
         out += body + zlib.crc32(bytes((kind,)) + body).to_bytes(4, "little")
@@ -89,7 +92,7 @@ def test_mutants_of_real_payloads(seed: int, change: int) -> None:
 
 def spoiled(at: int, value: int) -> bytes:
     """A payload with one byte of its fixed header replaced and its checksums right."""
-    file = parse(pf.encode([1, 5], [0, 1], pool_size=9, num_classes=2))
+    file = parse(pf.encode([1, 5], [0, 1], pool_size=9, num_classes=2, profile="baseline"))
     assert file is not None
     file.fixed[at] = value
     file.header_length = value if at == 10 else None
@@ -106,7 +109,8 @@ def spoiled(at: int, value: int) -> bytes:
         (spoiled(8, 2), ErrorCode.UNSUPPORTED_VERSION, 8),
         (spoiled(8, 0), ErrorCode.UNSUPPORTED_VERSION, 8),
         (spoiled(10, 53), ErrorCode.HEADER_LENGTH, 10),
-        (spoiled(11, 1), ErrorCode.UNSUPPORTED_FLAG, 11),
+        (spoiled(11, 1), ErrorCode.GROUPS_FLAG, 11),
+        (spoiled(11, 2), ErrorCode.UNSUPPORTED_FLAG, 11),
         (spoiled(11, 128), ErrorCode.UNSUPPORTED_FLAG, 11),
         (spoiled(9, 1), ErrorCode.MINOR_VERSION, 9),
         (spoiled(16, 10), ErrorCode.COUNT_EXCEEDS_POOL, 16),

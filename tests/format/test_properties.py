@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import BACKENDS, INDEX_NAMES, LABEL_NAMES
+from backends import BACKENDS, INDEX_NAMES, LABEL_NAMES, told
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from strategies import contents
@@ -16,6 +16,7 @@ from strategies import contents
 import plada_format as pf
 from fuzz import oracle, reference
 from plada_format import accel
+from plada_format.codecs import SINCE_1_1
 
 ANY = pf.Limits(2**32 - 1, 2**32 - 1)
 index_names, label_names = st.sampled_from(INDEX_NAMES), st.sampled_from(LABEL_NAMES)
@@ -58,24 +59,40 @@ def keys_stay_distinct(content: dict[str, Any]) -> bool:
     return len({unicodedata.normalize("NFC", k) for k in keys}) == len(keys)
 
 
-@given(contents(huge=True), label_names, st.sampled_from(["auto", "golomb", "runs", "rans", "delta-zstd"]))
+def groups_for(content: dict[str, Any], *codecs: str) -> dict[str, Any]:
+    """Groups as an argument, where the codecs need some; contents without a pool are left out then."""
+    assume(content["pool_size"] > 0 or "adaptive-groups" not in codecs)
+    return told(content["pool_size"], *codecs)
+
+
+INDEX_CHOICES = st.sampled_from(["auto", "golomb", "runs", "rans", "delta-zstd", "adaptive", "adaptive-groups"])
+
+
+@given(contents(huge=True), label_names, INDEX_CHOICES)
 def test_round_trip(content: dict[str, Any], label: str, index: str) -> None:
     assume(keys_stay_distinct(content))
     if index == "auto" and content["pool_size"] > 1 << 24:
         index = "rans"  # a bitmap of 512 MiB is no unit test
-    data = pf.encode(**content, index_codec=index, label_codec=label)
-    assert_holds(pf.decode(data, limits=ANY), content)
-    assert pf.recode(data, limits=ANY) == data
+    groups = groups_for(content, index, label)
+    data = pf.encode(**content, **groups, index_codec=index, label_codec=label)
+    assert_holds(pf.decode(data, **groups, limits=ANY), content)
+    assert pf.recode(data, **groups, limits=ANY) == data
 
 
-@given(contents(), st.sampled_from(["baseline", "compact", "full"]))
-def test_auto_round_trip(content: dict[str, Any], profile: str) -> None:
+@given(contents(), st.sampled_from(["baseline", "compact", "full"]), st.booleans())
+def test_auto_round_trip(content: dict[str, Any], profile: str, grouped: bool) -> None:
     assume(keys_stay_distinct(content))
-    data = pf.encode(**content, profile=profile)
-    assert_holds(pf.decode(data), content)
-    assert pf.recode(data) == data
+    groups = told(content["pool_size"], "adaptive-groups") if grouped else {}
+    data = pf.encode(**content, **groups, profile=profile)
+    assert_holds(pf.decode(data, **groups), content)
+    assert pf.recode(data, **groups) == data
+    types = {s.type for s in pf.inspect(data).sections}
     if profile != "full":
-        assert not oracle.ZSTD_TYPES & {s.type for s in pf.inspect(data).sections}
+        assert not oracle.ZSTD_TYPES & types
+    if profile == "baseline":
+        assert not SINCE_1_1 & types
+    if groups:  # groups are used only where they pay for their digest
+        assert len(data) <= len(pf.encode(**content, profile=profile))
 
 
 @pytest.mark.codec
@@ -83,11 +100,12 @@ def test_auto_round_trip(content: dict[str, Any], profile: str) -> None:
 @pytest.mark.parametrize("index", INDEX_NAMES)
 @given(content=contents(ancillary=False))
 def test_each_pair_of_codecs(index: str, label: str, content: dict[str, Any]) -> None:
-    data = pf.encode(**content, index_codec=index, label_codec=label)
-    p = pf.decode(data, pool_size=content["pool_size"])
+    groups = groups_for(content, index, label)
+    data = pf.encode(**content, **groups, index_codec=index, label_codec=label)
+    p = pf.decode(data, pool_size=content["pool_size"], **groups)
     assert_holds(p, content)
     assert (p.header.index_codec, p.header.label_codec) == (index, label)
-    assert pf.recode(data) == data
+    assert pf.recode(data, **groups) == data
 
 
 @given(contents(ancillary=False), st.sampled_from(["baseline", "full"]))
@@ -107,12 +125,13 @@ def test_overhead_is_at_most_72_bytes(content: dict[str, Any]) -> None:
 def test_digest_and_equality_do_not_depend_on_codecs(
     content: dict[str, Any], index: str, label: str, other_index: str, other_label: str
 ) -> None:
-    one = pf.encode(**content, index_codec=index, label_codec=label)
-    two = pf.recode(one, index_codec=other_index, label_codec=other_label)
+    groups = groups_for(content, index, label, other_index, other_label)
+    one = pf.encode(**content, **groups, index_codec=index, label_codec=label)
+    two = pf.recode(one, **groups, index_codec=other_index, label_codec=other_label)
     assert pf.inspect(one).content_digest == pf.inspect(two).content_digest
-    assert pf.decode(one) == pf.decode(two)
-    assert hash(pf.decode(one)) == hash(pf.decode(two))
-    assert two == pf.encode(**content, index_codec=other_index, label_codec=other_label)
+    assert pf.decode(one, **groups) == pf.decode(two, **groups)
+    assert hash(pf.decode(one, **groups)) == hash(pf.decode(two, **groups))
+    assert two == pf.encode(**content, **groups, index_codec=other_index, label_codec=other_label)
 
 
 @given(contents(ancillary=False), st.data())
@@ -142,9 +161,10 @@ def test_digest_sees_every_change_of_the_content(content: dict[str, Any], data: 
 def test_back_ends_write_and_read_the_same(content: dict[str, Any], index: str, label: str) -> None:
     assume(keys_stay_distinct(content))
     files = set()
+    groups = groups_for(content, index, label)
     for mode in BACKENDS:
         with accel.use(mode):
-            files.add(pf.encode(**content, index_codec=index, label_codec=label))
+            files.add(pf.encode(**content, **groups, index_codec=index, label_codec=label))
     assert len(files) == 1
     oracle.same_everywhere(files.pop(), modes=tuple(BACKENDS), limits=ANY)
 
@@ -161,8 +181,9 @@ def test_same_arguments_give_the_same_bytes(content: dict[str, Any]) -> None:
 
 @given(contents(ancillary=False), index_names, label_names)
 def test_a_decoder_written_from_the_specification_agrees(content: dict[str, Any], index: str, label: str) -> None:
-    data = pf.encode(**content, index_codec=index, label_codec=label)
-    name, other = reference.verdict(data)
+    groups = groups_for(content, index, label)
+    data = pf.encode(**content, **groups, index_codec=index, label_codec=label)
+    name, other = reference.verdict(data, groups=groups["groups"].tolist() if groups else None)
     assert name == "accepted"
     assert other is not None
     assert other["indices"] == content["indices"].tolist()

@@ -1,4 +1,4 @@
-"""Reference decoder of the plada payload format 1.0, in the order of SPEC.md.
+"""Reference decoder of the plada payload format 1.1, in the order of SPEC.md.
 
 Sequential, to be read next to the specification and to be transcribed into other languages, not to be fast. It is a
 strict reader: it makes every check of section 9, steps 1 to 14, and stops at the first one that fails. It needs only
@@ -11,10 +11,17 @@ For a transcription: integers are non-negative and below 2**32, except differenc
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from reference_adaptive import Decoder, index_adaptive, index_groups, label_adaptive
+from reference_adaptive import Reject as RejectStream
 
 try:
     import zstandard
@@ -24,10 +31,17 @@ except ImportError:  # a baseline reader (section 13)
 # Section 9: the codes that a decoder of payloads can report.
 NOT_PLADA, TRUNCATED, UNSUPPORTED_VERSION, HEADER_LENGTH, HEADER_CRC, UNSUPPORTED_FLAG = 1, 2, 3, 4, 5, 6
 BAD_VARINT, SECTION_ORDER, UNKNOWN_CRITICAL_SECTION, UNSUPPORTED_CODEC, MINOR_VERSION = 7, 8, 9, 10, 11
-COUNT_EXCEEDS_POOL, LIMIT, POOL_SIZE_MISMATCH, POOL_MISMATCH, POOL_UNIDENTIFIED = 12, 13, 14, 15, 16
+COUNT_EXCEEDS_POOL, LIMIT, POOL_SIZE_MISMATCH, POOL_MISMATCH, POOL_UNIDENTIFIED, GROUPS_MISMATCH = (
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+)
 TRAILING_DATA, SECTION_CRC, STREAM_TRUNCATED, STREAM_OVERLONG, PADDING, PARAMETER = 18, 19, 20, 21, 22, 23
 TABLE, CODER_STATE, INDEX_RANGE, LABEL_RANGE, NON_CANONICAL, ZSTD_FRAME = 24, 25, 26, 27, 28, 29
-CONTENT_DIGEST, TEXT, SECTION_CONTENT = 30, 31, 32
+CONTENT_DIGEST, TEXT, SECTION_CONTENT, GROUPS_REQUIRED, GROUPS_FLAG = 30, 31, 32, 33, 34
 
 
 class Reject(Exception):
@@ -386,6 +400,22 @@ def label_zstd(s: Stream, n: int, a: int) -> list[int]:
     return labels
 
 
+def adaptive_indices(body: bytes, n: int, k: int, groups: list[int] | None) -> list[int]:
+    """6.7 index-adaptive, 6.8 index-adaptive-groups."""
+    try:
+        return index_adaptive(Decoder(body), n, k) if groups is None else index_groups(Decoder(body), n, k, groups)
+    except RejectStream as reject:
+        raise Reject(reject.code) from None
+
+
+def adaptive_labels(body: bytes, a: int, indices: list[int], groups: list[int] | None) -> list[int]:
+    """7.6 label-adaptive, 7.7 label-adaptive-groups."""
+    try:
+        return label_adaptive(Decoder(body), a, indices, groups)
+    except RejectStream as reject:
+        raise Reject(reject.code) from None
+
+
 Codec = Callable[[Stream, int, int], list[int]]
 INDEX_CODECS: dict[int, Codec] = {0x00: index_bitmap, 0x01: index_golomb, 0x02: index_runs, 0x03: index_rans}
 LABEL_CODECS: dict[int, Codec] = {0x20: label_fixed, 0x21: label_huffman, 0x22: label_runs, 0x23: label_rans}
@@ -470,7 +500,8 @@ def read_section_table(s: Stream) -> list[tuple[int, int]]:
         need(place == 0 or kind > sections[-1][0], SECTION_ORDER)
         need(not 0x40 <= kind < 0x80, UNKNOWN_CRITICAL_SECTION)
         need(place == (0 if kind < 0x20 else 1 if kind < 0x40 else 2), SECTION_ORDER)
-        need(place == 2 or kind in (INDEX_CODECS, LABEL_CODECS)[place], UNSUPPORTED_CODEC)
+        known = ({*INDEX_CODECS, 0x08, 0x09}, {*LABEL_CODECS, 0x28, 0x29}, {kind})[place]
+        need(kind in known, UNSUPPORTED_CODEC)
         sections.append((kind, s.varint()))
     need(len(sections) >= 2, SECTION_ORDER)
     return sections
@@ -483,10 +514,18 @@ def content_digest(n: int, k: int, num_classes: int, indices: list[int], labels:
     return hashlib.sha256(b"plada content 1\0" + content).digest()[:8]
 
 
+def group_digest(starts: list[int]) -> bytes:
+    """16.2: the 8 bytes that name these groups."""
+    numbers = b"".join(value.to_bytes(4, "little") for value in (len(starts), *starts))
+    digest = hashlib.sha256(b"PLADA-pool-groups-v1\0" + numbers).digest()[:8]
+    return digest if any(digest) else digest[:7] + b"\1"
+
+
 def decode(
     data: bytes,
     pool_size: int | None = None,
     pool_fingerprint: bytes | None = None,
+    groups: list[int] | None = None,
     max_pool: int = 2**28,
     max_kept: int = 2**25,
 ) -> dict[str, Any]:
@@ -500,18 +539,27 @@ def decode(
     need(h >= 54, HEADER_LENGTH)
     need(len(data) >= h, TRUNCATED)
     need(zlib.crc32(data[: h - 4]) == int.from_bytes(data[h - 4 : h], "little"), HEADER_CRC)  # step 4
-    need(data[11] == 0, UNSUPPORTED_FLAG)  # step 5
+    need(data[11] in (0, 1), UNSUPPORTED_FLAG)  # step 5
+    grouped, table = data[11] == 1, 46 + 8 * data[11]
+    need(h >= table + 8, HEADER_LENGTH)
     fixed = Stream(data[12:46])
     n, k, num_classes = fixed.uint(4), fixed.uint(4), fixed.uint(2) + 1
     fingerprint, digest = fixed.take(16), fixed.take(8)
-    sections = read_section_table(Stream(data[46 : h - 4], SECTION_ORDER))  # step 6
-    newer = any(not (kind in READERS or 0xC0 <= kind < 0xE0 or kind == 0xFF) for kind, _ in sections[2:])
-    need(newer == (minor > 0), MINOR_VERSION)  # step 7, section 12 for a reader of 1.0
+    sections = read_section_table(Stream(data[table : h - 4], SECTION_ORDER))  # step 6
+    kinds = [kind for kind, _ in sections]
+    need(grouped == (kinds[0] == 0x09 or kinds[1] == 0x29), GROUPS_FLAG)
+    newer = any(not (kind in READERS or 0xC0 <= kind < 0xE0 or kind == 0xFF) for kind in kinds[2:])
+    lowest = int(kinds[0] in (0x08, 0x09) or kinds[1] in (0x28, 0x29))
+    need(minor >= 2 if newer else minor == lowest, MINOR_VERSION)  # step 7, section 12 for a reader of 1.1
     need(k <= n, COUNT_EXCEEDS_POOL)  # step 8
     need(pool_size in (None, n), POOL_SIZE_MISMATCH)  # step 9
     need(pool_size is not None or (n <= max_pool and k <= max_kept), LIMIT)
     need(pool_fingerprint is None or fingerprint != bytes(16), POOL_UNIDENTIFIED)
     need(pool_fingerprint in (None, fingerprint), POOL_MISMATCH)
+    if grouped:
+        if groups is None:
+            raise Reject(GROUPS_REQUIRED)
+        need(group_digest(groups) == data[46:54] and groups[-1] < n, GROUPS_MISMATCH)
     file_size = h + sum(length + 4 for _, length in sections)  # step 10; 64 bits
     need(len(data) >= file_size, TRUNCATED)
     need(len(data) == file_size, TRAILING_DATA)
@@ -523,10 +571,20 @@ def decode(
 
     (index_codec, index_body), (label_codec, label_body) = bodies[:2]  # step 12, with the trivial streams of section 4
     need(0 < k < n or not index_body, STREAM_OVERLONG)
-    indices = INDEX_CODECS[index_codec](Stream(index_body), n, k) if 0 < k < n else list(range(k))
+    if not 0 < k < n:
+        indices = list(range(k))
+    elif index_codec in INDEX_CODECS:
+        indices = INDEX_CODECS[index_codec](Stream(index_body), n, k)
+    else:
+        indices = adaptive_indices(index_body, n, k, groups or [] if index_codec == 0x09 else None)
     coded = k > 0 and num_classes > 1
     need(coded or not label_body, STREAM_OVERLONG)
-    labels = LABEL_CODECS[label_codec](Stream(label_body), k, num_classes) if coded else [0] * k
+    if not coded:
+        labels = [0] * k
+    elif label_codec in LABEL_CODECS:
+        labels = LABEL_CODECS[label_codec](Stream(label_body), k, num_classes)
+    else:
+        labels = adaptive_labels(label_body, num_classes, indices, groups if label_codec == 0x29 else None)
     need(content_digest(n, k, num_classes, indices, labels) == digest, CONTENT_DIGEST)  # step 13
 
     result: dict[str, Any] = {"pool_size": n, "count": k, "num_classes": num_classes}

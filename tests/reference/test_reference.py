@@ -46,7 +46,7 @@ def test_vectors(kind: str) -> None:
         code, found = verdict(data, **caller(entry), **limits)
         assert code == entry.get("error", 0), entry["file"]
         if found:
-            payload = pf.decode(data, limits=pf.Limits(2**32 - 1, 2**32 - 1))
+            payload = pf.decode(data, limits=pf.Limits(2**32 - 1, 2**32 - 1), **caller(entry))
             assert found["indices"] == payload.indices.tolist(), entry["file"]
             assert found["labels"] == payload.labels.tolist(), entry["file"]
             assert dict(found["metadata"] or {}) == dict(payload.metadata), entry["file"]

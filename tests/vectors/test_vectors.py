@@ -26,6 +26,14 @@ ANY = pf.Limits(2**32 - 1, 2**32 - 1)
 BACKENDS = ["numpy", "python", "numba"]
 
 
+def _told(entry: dict[str, Any]) -> dict[str, Any]:
+    """What the reader of a vector is told, as arguments of ``decode``."""
+    caller = dict(entry.get("caller", {}))
+    if "pool_fingerprint" in caller:
+        caller["pool_fingerprint"] = bytes.fromhex(caller["pool_fingerprint"])
+    return caller
+
+
 def _mode(backend: str) -> str:
     if backend == "numba":
         pytest.importorskip("numba")
@@ -44,7 +52,7 @@ def test_valid_files_decode_to_their_digest(backend: str) -> None:
             entry = ENTRIES[name]
             if not _size_ok(entry, backend):
                 continue
-            payload = pf.decode((VECTORS / name).read_bytes(), limits=ANY)
+            payload = pf.decode((VECTORS / name).read_bytes(), limits=ANY, **_told(entry))
             h = payload.header
             digest = content_digest(h.pool_size, h.num_classes, payload.indices, payload.labels).hex()
             assert digest == entry["content_digest"], name
@@ -61,11 +69,8 @@ def test_valid_files_decode_to_their_digest(backend: str) -> None:
 def test_invalid_files_give_their_error(backend: str) -> None:
     with accel.use(_mode(backend)):
         for name in INVALID:
-            caller = dict(ENTRIES[name].get("caller", {}))
-            if "pool_fingerprint" in caller:
-                caller["pool_fingerprint"] = bytes.fromhex(caller["pool_fingerprint"])
             with pytest.raises(pf.PladaError) as caught:
-                pf.decode((VECTORS / name).read_bytes(), **caller)
+                pf.decode((VECTORS / name).read_bytes(), **_told(ENTRIES[name]))
             assert int(caught.value.code) == ENTRIES[name]["error"], (name, caught.value)
             assert caught.value.code.name == ENTRIES[name]["error_name"]
 
@@ -76,7 +81,7 @@ def test_recode_gives_every_file_back(backend: str) -> None:
     with accel.use(_mode(backend)):
         for name in VALID:
             data = (VECTORS / name).read_bytes()
-            assert pf.recode(data, limits=ANY) == data, name
+            assert pf.recode(data, limits=ANY, **_told(ENTRIES[name])) == data, name
 
 
 def test_no_file_is_unlisted_or_changed() -> None:
@@ -115,5 +120,18 @@ def test_all_65536_labels_are_present_in_the_largest_alphabet() -> None:
     from plada_format.codecs import LABEL_CODECS
 
     for codec in LABEL_CODECS.values():
-        payload = pf.decode((VECTORS / f"valid/label-{codec.name}_K65536_all.plada").read_bytes())
+        name = f"valid/label-{codec.name}_K65536_all.plada"
+        payload = pf.decode((VECTORS / name).read_bytes(), **_told(ENTRIES[name]))
         assert len(np.unique(payload.labels)) == 65_536
+
+
+def test_files_of_1_0_are_those_without_anything_newer() -> None:
+    """A reader of 1.0 can run every vector that does not say otherwise."""
+    for name in VALID:
+        data = (VECTORS / name).read_bytes()
+        assert (data[9] == 1) == (ENTRIES[name].get("since") == "1.1"), name
+        if data[9] == 0:
+            assert data[11] == 0
+            assert not {s.type for s in pf.inspect(data).sections} & {0x08, 0x09, 0x28, 0x29}, name
+    changed = {name for name, entry in ENTRIES.items() if "error_in_1_0" in entry}
+    assert changed == {"invalid/header_flag_0.plada", "invalid/header_minor_1_unknown.plada"}

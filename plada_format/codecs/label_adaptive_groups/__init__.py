@@ -24,7 +24,7 @@ class Codec:
     ) -> bytes:
         starts = adaptive.check_groups(groups, pool_size)
         return adaptive.encode(
-            len(labels), lambda coder: adaptive.labels(coder, alphabet, indices, coder.numbers(labels), starts)
+            len(labels), lambda coder: adaptive.labels(coder, 1, alphabet, indices, coder.numbers(labels), starts)
         )
 
     def decode(
@@ -33,7 +33,7 @@ class Codec:
         starts = adaptive.check_groups(groups, pool_size)
         coder = adaptive.Coder(count, source=st)
         values: Any = coder.numbers(np.zeros(count, np.uint32))
-        if adaptive.labels(coder, alphabet, indices, values, starts):
+        if adaptive.labels(coder, 1, alphabet, indices, values, starts):
             st.fail(ErrorCode.NON_CANONICAL, "a label is not written the short way", at=len(st.buf))
         coder.check_end(st)
         return np.asarray(values).astype(np.uint16), None
