@@ -16,10 +16,14 @@ _OWN = (
     EntryPoint("format", "plada_format.cli.commands:register", GROUP),
     EntryPoint("train", "plada_train.commands:register", GROUP),
     EntryPoint("select", "plada_select.commands:register", GROUP),
+    EntryPoint("distill", "plada_distill.commands:register", GROUP),
 )
 
 # The extra that brings a library, and the one that serves a part's other needs.
-_EXTRA_OF_LIBRARY = {"numba": "fast", "matplotlib": "report", "flwr": "distill", "ray": "ray", "cryptography": "sign"}
+_EXTRA_OF_LIBRARY = {
+    "numba": "fast", "matplotlib": "report", "flwr": "distill", "scipy": "distill", "dp_accounting": "distill",
+    "ray": "ray", "cryptography": "sign",
+}  # fmt: skip
 _EXTRA_OF_PART = {"plada_train": "train", "plada_select": "select", "plada_distill": "distill"}
 
 

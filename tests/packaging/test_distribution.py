@@ -60,7 +60,7 @@ def test_what_the_wheel_holds(built):
         tops = {name.partition("/")[0] for name in names}
         metadata = email.message_from_bytes(file.read(next(name for name in names if name.endswith("/METADATA"))))
         entry_points = file.read(next(name for name in names if name.endswith("/entry_points.txt"))).decode()
-    assert {"plada_format", "plada_train", "plada_select"} <= tops
+    assert {"plada_format", "plada_train", "plada_select", "plada_distill"} <= tops
     assert tops <= {
         "plada_format",
         "plada_train",
@@ -68,12 +68,12 @@ def test_what_the_wheel_holds(built):
         "plada_distill",
         f"plada-{PROJECT['version']}.dist-info",
     }
-    assert {f"{part}/py.typed" for part in ("plada_format", "plada_train", "plada_select")} <= set(names)
+    assert {f"{part}/py.typed" for part in tops if part.startswith("plada_")} <= set(names)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert metadata["License-Expression"] == "Apache-2.0"
     needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert sorted(line.partition(">")[0] for line in needed) == ["numpy", "zstandard"]
-    for extra in ("fast", "train", "select", "report", "bench", "dev", "all"):
+    for extra in ("fast", "train", "select", "report", "distill", "bench", "dev", "all"):
         assert extra in metadata.get_all("Provides-Extra")
     assert "plada = plada_format.cli.main:main" in entry_points
     assert "[plada.commands]" in entry_points

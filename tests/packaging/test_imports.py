@@ -25,6 +25,9 @@ LIBRARIES = {
     "fsspec",
     "tqdm",
     "yaml",
+    "flwr",
+    "scipy",
+    "dp_accounting",
 }
 PARTS = ("plada_format", "plada_train", "plada_select", "plada_distill")
 # A part may use itself and what it stands on.
@@ -34,6 +37,8 @@ MAY_USE = {
     "plada_select": {"plada_format", "plada_train", "plada_select"},
     "plada_distill": {"plada_format", "plada_train", "plada_distill"},
 }
+# The one way from a federation to a payload: this module may use plada_select, when it is called.
+BRIDGE = ROOT / "plada_distill" / "bridge.py"
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[tuple[ast.stmt, str]]:
@@ -71,14 +76,18 @@ def _in_functions(tree: ast.AST) -> set[ast.stmt]:
 
 def _sources(part: str) -> list[Path]:
     files = sorted((ROOT / part).rglob("*.py"))
-    assert files or part == "plada_distill", f"{part} has no source"
+    assert files, f"{part} has no source"
     return files
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_arrows_point_one_way(part):
     for path in _sources(part):
-        for node, name in _imports(ast.parse(path.read_text(encoding="utf-8")), part):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        lazy = _in_functions(tree)
+        for node, name in _imports(tree, part):
+            if path == BRIDGE and name == "plada_select" and node in lazy:
+                continue
             if name.startswith("plada_"):
                 assert name in MAY_USE[part], f"{path.relative_to(ROOT)}:{node.lineno} imports {name}"
 
@@ -115,7 +124,7 @@ def test_encoding_and_decoding_load_neither_numba_nor_zstandard_where_not_asked(
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("module", ["plada_train.commands", "plada_select.commands"])
+@pytest.mark.parametrize("module", ["plada_train.commands", "plada_select.commands", "plada_distill.commands"])
 def test_command_modules_are_light(module):
     done = _python(f"import sys, {module}; print(*(set(sys.modules) & {LIBRARIES | {'numpy'}!r}))")
     assert done.returncode == 0, done.stderr
@@ -142,6 +151,6 @@ def test_import_takes_little_time_beside_numpy():
     assert best <= 0.040 or (busy and processor <= 0.080), f"{best * 1000:.0f} ms, {processor * 1000:.0f} of CPU"
 
 
-@pytest.mark.parametrize("part", PARTS[:3])
+@pytest.mark.parametrize("part", PARTS)
 def test_parts_are_marked_as_typed(part):
     assert (ROOT / part / "py.typed").is_file()
