@@ -184,7 +184,7 @@ static void cut_streams(const char *path, const uint8_t *data, const plada_info 
 static void check_ancillary(const char *path, const uint8_t *data, size_t size, const plada_info *info)
 {
     const uint8_t *key, *value;
-    uint32_t length, other, i, bytes = 0;
+    uint32_t length, other, i;
     plada_section section;
     size_t words = plada_scratch_words(info);
     uint32_t *scratch = (uint32_t *)allocate(4 * words);
@@ -192,7 +192,6 @@ static void check_ancillary(const char *path, const uint8_t *data, size_t size, 
     for (i = 0; !error && i < info->num_classes; i++) {
         error = plada_class_name(data, size, info, i, &key, &length);
         if (!error && (size_t)(key - data) + length > size) error = -1;
-        bytes += length;
         if (info->num_classes > 1000) i += 97; /* each call starts from the first name */
     }
     if (error && error != PLADA_NO_SECTION) complain(path, "class names", error, 0);
