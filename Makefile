@@ -1,6 +1,7 @@
 # make test   set up .venv and run every check (the one command of CI)
 # make demo   the whole job on real images: teacher, scores, selection, payload, student, report
-# make lint | fuzz | bench | vectors | dist | clean
+# make ports  the C, JavaScript and Rust decoders
+# make lint | fuzz | conformance | bench | vectors | dist | clean
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := test
@@ -11,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 FUZZ_SECONDS ?= 60
+CONFORMANCE_COUNT ?= 1000000
 PYTEST_ARGS ?=
 JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
@@ -21,7 +23,7 @@ export OMP_WAIT_POLICY := PASSIVE
 QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HYPOTHESIS_PROFILE=ci
 
 .NOTPARALLEL:
-.PHONY: setup test lint unit codec-checks demo fuzz bench bench-gpu vectors dist clean
+.PHONY: setup test lint unit codec-checks demo ports fuzz conformance bench bench-gpu vectors dist clean
 
 setup: $(STAMP)
 
@@ -62,6 +64,21 @@ demo: $(STAMP)
 
 fuzz: $(STAMP)
 	@$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS)
+
+# A toolchain that is missing is named and left out; where CI is set it is an error.
+ports:
+	@$(call port,$${CC:-cc},C compiler,$(MAKE) --no-print-directory -C ports/c)
+	@$(call port,npm,npm (with Node.js 20 or newer),cd ports/js && node build.mjs)
+	@$(call port,cargo,cargo,$(MAKE) --no-print-directory -C ports/rust all)
+
+define port
+if command -v $(1) >/dev/null; then $(3); \
+elif [ -n "$$CI" ]; then echo "error: no $(2)"; exit 1; else echo "left out: no $(2)"; fi
+endef
+
+# Every decoder that can be built here on the same files (conformance/README.md).
+conformance: $(STAMP) ports
+	@$(QUIET) $(BIN)/python -m conformance --count $(CONFORMANCE_COUNT)
 
 # Hours on a quiet machine, most of it for size; each command goes on where it was stopped, and can be run alone.
 bench: $(STAMP)

@@ -385,7 +385,9 @@ def recode(
     """
     decoded = _decode(data, None, None, groups, limits or Limits())
     payload, header = decoded.payload, decoded.payload.header
-    starts = None if groups is None else validate.group_starts(groups, header.pool_size)
+    starts = decoded.groups
+    if groups is not None and not index_codec == label_codec == "keep":
+        starts = validate.group_starts(groups, header.pool_size)
     if index_codec == "keep":
         index = {header.sections[0].type: _rewrite_index(decoded, _view(data))}
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from .errors import UserError
+
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @contextmanager
@@ -38,9 +41,11 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
             except FileExistsError:
                 raise UserError(f"{target} exists; use --force to replace it") from None
             os.unlink(name)
-        _sync_folder(target.parent)
-    except BaseException:
+        sync_folder(target.parent)
+    except BaseException as problem:
         Path(name).unlink(missing_ok=True)
+        if isinstance(problem, OSError) and problem.errno in _NO_ROOM and problem.filename is None:
+            problem.filename = str(target)  # writing to a descriptor does not say to which file
         raise
 
 
@@ -50,7 +55,8 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was made, renamed or removed in a folder durable."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

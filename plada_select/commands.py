@@ -43,9 +43,25 @@ def _add_teach(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--use-val", action="store_true", help="train on the validation images too, in the end")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--hidden", type=int, metavar="N", help="width of the hidden layer of --mode mlp")
+    parser.add_argument("--force", action="store_true", help="replace a teacher in DIR, forget a half-finished run")
+    recipe = parser.add_argument_group("changes to the recipe")
+    recipe.add_argument("--epochs", type=int, metavar="N")
+    recipe.add_argument("--train-batch-size", type=int, metavar="N", help="images per training step")
+    recipe.add_argument("--lr", type=float, metavar="R")
+    recipe.add_argument("--weight-decay", type=float, metavar="W")
+    recipe.add_argument("--augment", choices=("none", "flip", "crop"))
+    recipe.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N epochs without a better validation accuracy (default: a quarter of the epochs)",
+    )
+    recipe.add_argument("--amp", choices=("auto", "off"), help="auto (default): bfloat16 on a GPU that has it")
+    recipe.add_argument("--hidden", type=int, metavar="N", help="width of the hidden layer of --mode mlp")
     parser.add_argument("--batch-size", type=int, default=64, help="of feature extraction (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="decoding threads (default: by the machine)")
+    parser.add_argument("--workers", type=int, default=0, help="decoding processes in place of threads")
+    parser.add_argument("--deterministic", action="store_true", help="only deterministic algorithms")
+    parser.add_argument("--threads", type=int, help="threads (default: all usable cores)")
     parser.add_argument("--cache", metavar="DIR", help="folder for features of the frozen backbone")
     parser.add_argument("--device", default="auto", help="auto | cpu | cuda")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -148,11 +164,17 @@ def _add_select(subparsers: Subparsers) -> None:
 
 def run_teach(args: argparse.Namespace) -> int:
     """``plada teach``."""
+    import shutil
+    from pathlib import Path
+
     from plada_train import set_up_torch
+    from plada_train.cli.models import print_odd_images
 
     from .teach import teach
 
-    set_up_torch()
+    set_up_torch(args.threads, args.deterministic)
+    if args.force:
+        shutil.rmtree(Path(args.output) / "resume", ignore_errors=True)
     metrics = teach(
         args.target,
         args.output,
@@ -163,8 +185,19 @@ def run_teach(args: argparse.Namespace) -> int:
         val_fraction=args.val_fraction,
         use_val=args.use_val,
         hidden=args.hidden,
+        changes={
+            "epochs": args.epochs,
+            "batch_size": args.train_batch_size,
+            "lr": args.lr,
+            "weight_decay": args.weight_decay,
+            "augment": args.augment,
+            "patience": args.patience,
+            "amp": args.amp,
+        },
         batch_size=args.batch_size,
         threads=args.threads,
+        workers=args.workers,
+        overwrite=args.force,
         seed=args.seed,
         cache=args.cache,
         device=args.device,
@@ -173,6 +206,7 @@ def run_teach(args: argparse.Namespace) -> int:
     for name, value in metrics.items():
         if isinstance(value, (int, float, str)):
             print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+    print_odd_images(metrics.get("status", {}))
     print(f"teacher: {args.output}")
     return 0
 

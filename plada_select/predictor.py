@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,14 +75,15 @@ class Predictor:
         if compile_model != "off":
             self._compile(must=compile_model == "on")
 
-    def start(self, images: Any) -> Any:
-        """Begin a forward pass of uint8 (B, S, S, 3); on a GPU this returns before it is done."""
+    def start(self, batch: Any) -> Any:
+        """Begin a forward pass of a :class:`plada_train.Batch` or of uint8 (B, S, S, 3); on a GPU this returns before
+        it is done."""
         import torch
 
         if self.device_type == "cuda":
-            images = images.pin_memory().to(self.device, non_blocking=True)
+            batch = _pinned(batch)
         with torch.inference_mode():
-            return self.forward(self.normalise(images))
+            return self.forward(self.normalise(batch))
 
     def forward(self, pixels: Any) -> Any:
         """The model alone, on normalised pixels (B, 3, S, S) that lie on the device."""
@@ -140,3 +142,12 @@ class Predictor:
             self.logits(sample)
             seconds.append(time.perf_counter() - began)
         return min(seconds)
+
+
+def _pinned(batch: Any) -> Any:
+    """The batch with its pixels in page-locked memory, from where they travel while the device computes."""
+    import torch
+
+    if isinstance(batch, torch.Tensor):
+        return batch.pin_memory()
+    return replace(batch, images=batch.images.pin_memory())

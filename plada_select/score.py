@@ -222,7 +222,7 @@ def logits_of(
     for batch in loader:
         if batch.digests is not None:
             _check_digests(context, batch)
-        pending.append((batch, predictor.start(batch.images)))
+        pending.append((batch, predictor.start(batch)))  # the whole batch: images of another size travel beside it
         if len(pending) > 1:
             yield _finish(predictor, *pending.popleft())
     while pending:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ def teach(
     cache: str | Path | None = None,
     device: str = "auto",
     recipe: Any = None,
+    changes: Mapping[str, Any] | None = None,
     hidden: int | None = None,
     batch_size: int = 64,
     threads: int | None = None,
+    workers: int = 0,
+    overwrite: bool = True,
     progress: bool = True,
     evaluate_test: bool = True,
 ) -> dict[str, Any]:
-    """Train a teacher and save it.
+    """Train a teacher and save it. A run that was killed goes on from its features and its last whole epoch.
 
     Args:
         target: what :func:`plada_train.open_task` opens: folder with train/val/test, Parquet, packed npz.
@@ -45,20 +49,27 @@ def teach(
         use_val: train on the validation images too; then a part is held out for the decisions only, and the result
             refitted on all.
         hidden: width of the hidden layer of "mlp".
-        batch_size, threads: of feature extraction.
-        recipe: :class:`plada_train.Recipe` in place of the default of the mode.
+        cache: folder for features; by default inside ``folder``, until the teacher is done.
+        batch_size, threads, workers: of feature extraction.
+        recipe: :class:`plada_train.Recipe` in place of the default of the mode. The defaults of "finetune" and
+            "scratch" stop after a quarter of the epochs without progress on the validation images.
+        changes: fields of the default recipe to change, see :func:`plada_train.recipe_for`; not with ``recipe``.
+        overwrite: replace a teacher in ``folder``; if false, one there is an error.
         evaluate_test: measure on the test split if there is one.
 
     Returns:
         Metrics: validation accuracy, test accuracy where measured, and what the loop reports.
 
     Raises:
-        UserError: no such target, a class without training images, or a single class.
+        UserError: no such target, a class without training images, a single class, or a teacher that is there already.
     """
     import numpy as np
 
-    from plada_train import evaluate, fit_classifier, open_task, pick_device, save_checkpoint
+    from plada_train import evaluate, fit_classifier, open_task, pick_device, recipe_for, save_checkpoint
 
+    folder = Path(folder)
+    if not overwrite and (folder / "model.safetensors").exists():
+        raise UserError(f"{folder} already holds a model; use --force to replace it")
     task = open_task(target, val_fraction=val_fraction, seed=seed)
     train = task.split("trainval" if use_val else "train")
     names = tuple(task.class_names)
@@ -70,38 +81,46 @@ def teach(
         raise UserError(
             f"{target}: {len(empty)} of {len(names)} classes have no training image: {', '.join(empty[:5])}"
         )
-    folder = Path(folder)
-    val = None if use_val else task.split("val")
+    store = folder / _RESUME / "features" if cache is None else cache
+    val = None if use_val or not task.has("val") else task.split("val")
     trained = fit_classifier(
         train,
         arch=arch,
         weights=weights,
         mode=mode,
-        val=val if val is None or len(val) else None,
+        val=val,
         input_size=input_size,
         seed=seed,
-        cache=cache,
+        cache=store,
         work_dir=folder / _RESUME,
         hidden=hidden,
         batch_size=batch_size,
         threads=threads,
+        workers=workers,
         device=device,
         progress=progress,
-        recipe=recipe,
+        recipe=recipe or recipe_for(mode, weights, len(train), seed=seed, **(changes or {})),
     )
     metrics = dict(trained.metrics)
     metrics["summary"] = trained.summary
     metrics["train_images"] = len(train)
-    parts = {} if use_val else {"val": task.split("val")}
-    if evaluate_test:
+    frozen = metrics["mode"] in ("head", "mlp")  # other networks' features are of no use later
+    parts = {} if val is None else {"val": val}
+    if evaluate_test and task.has("test"):
         parts["test"] = task.split("test")
     for name, images in parts.items():
-        if len(images):
-            result = evaluate(
-                trained.model, images, device=pick_device(device), cache=cache, threads=threads, progress=progress
-            )
-            metrics[f"{name}_accuracy"] = float(result.accuracy)
-            metrics[f"{name}_images"] = int(result.count)
-    save_checkpoint(folder, trained.model, class_names=names, metrics=metrics, seed=seed)
+        result = evaluate(
+            trained.model,
+            images,
+            device=pick_device(device),
+            cache=store if frozen else None,
+            threads=threads,
+            progress=progress,
+            description=f"{name} accuracy",
+        )
+        metrics[f"{name}_accuracy"] = float(result.accuracy)
+        metrics[f"{name}_images"] = int(result.count)
+    split = {"val_fraction": val_fraction, "seed": seed}
+    save_checkpoint(folder, trained.model, class_names=names, metrics=metrics, seed=seed, extra={"split": split})
     shutil.rmtree(folder / _RESUME, ignore_errors=True)
     return metrics

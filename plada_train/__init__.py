@@ -30,7 +30,7 @@ _HOMES = {
     "loop": ("FitResult", "Recipe", "run_loop"),
     "heads": ("Head", "attach_head", "train_head"),
     "finetune": ("fine_tune",),
-    "fit": ("Trained", "fit_classifier"),
+    "fit": ("Trained", "fit_classifier", "recipe_for"),
     "checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
     "onnx_export": ("export_onnx",),
     "evaluation": ("Evaluation", "evaluate", "evaluate_logits", "predict_logits"),
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .finetune import fine_tune as fine_tune
     from .fit import Trained as Trained
     from .fit import fit_classifier as fit_classifier
+    from .fit import recipe_for as recipe_for
     from .heads import Head as Head
     from .heads import attach_head as attach_head
     from .heads import train_head as train_head

@@ -91,10 +91,10 @@ def save_checkpoint(
     text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
     state = {name: value.detach().cpu().contiguous() for name, value in model.module.state_dict().items()}
     target.mkdir(parents=True, exist_ok=True)
-    with atomic_write(target / WEIGHTS_NAME) as file:
-        file.write(save(state, metadata={"plada": text}))
     with atomic_write(target / FACTS_NAME) as file:
         file.write(text.encode() + b"\n")
+    with atomic_write(target / WEIGHTS_NAME) as file:  # last: where it is, the checkpoint is whole
+        file.write(save(state, metadata={"plada": text}))
     return target
 
 

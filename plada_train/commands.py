@@ -112,6 +112,7 @@ def _add_train(subparsers: Subparsers) -> None:
     for name, kind in (("epochs", _positive), ("batch-size", _positive), ("lr", float), ("weight-decay", float)):
         recipe.add_argument(f"--{name}", metavar="N", type=kind)
     recipe.add_argument("--augment", choices=("none", "flip", "crop"))
+    recipe.add_argument("--amp", choices=("auto", "off"), help="auto (default): bfloat16 on a GPU that has it")
     recipe.add_argument("--hidden", metavar="N", type=_positive, help="width of the hidden layer of recipe mlp")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="default 0")
     parser.add_argument("--force", action="store_true", help="replace a model in DIR, forget a half-finished run")

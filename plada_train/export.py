@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from plada_format.atomic import atomic_write
+from plada_format.atomic import atomic_write, sync_folder
 from plada_format.errors import UserError
 
 from .dataset import PayloadDataset
@@ -114,7 +114,9 @@ def export_folder(data: PayloadDataset, path: Path | str, *, overwrite: bool = F
     if len({name.lower() for name in names}) != len(names):
         raise UserError("two class names give the same folder name; export as parquet or csv instead")
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    for stale in target.parent.glob(f".{target.name}.*.tmp"):  # left by a killed export to this very place
+        shutil.rmtree(stale, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
     try:
         for name in names:
             (work / name).mkdir()
@@ -122,16 +124,35 @@ def export_folder(data: PayloadDataset, path: Path | str, *, overwrite: bool = F
             for row, index in enumerate(data.indices.tolist()):
                 content = data.images.source.read(row)
                 ending = _ENDINGS.get(content[:2], ".bin")
-                (work / names[int(data.images.labels[row])] / f"{index:09d}{ending}").write_bytes(content)
+                path = work / names[int(data.images.labels[row])] / f"{index:09d}{ending}"
+                _write(path, content)
                 bar.update(1)
         os.chmod(work, 0o755)
+        for folder in (*(work / name for name in names), work):
+            sync_folder(folder)
         if target.exists():
-            shutil.rmtree(target)
-        os.replace(work, target)
+            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+            os.replace(target, old / "old")
+            os.replace(work, target)
+            shutil.rmtree(old)
+        else:
+            os.replace(work, target)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
     return len(data)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as problem:
+        problem.filename = problem.filename or str(path)
+        raise
 
 
 def _file_of(data: PayloadDataset, row: int) -> str:

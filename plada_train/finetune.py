@@ -187,12 +187,16 @@ def usable_positions(source: ImageSource, model: LoadedModel, threads: int | Non
     Raises:
         UserError: there is none.
     """
-    loader = BatchLoader(source, None, model.preprocess.for_source(source), batch_size=256, threads=threads)
-    status = np.concatenate([batch.status for batch in loader] or [np.zeros(0, np.uint8)])
-    good = np.flatnonzero(status < Status.UNREADABLE)
+    good = np.flatnonzero(decoded_status(source, model, threads) < Status.UNREADABLE)
     if not good.size:
         raise UserError(f"{source.spec}: none of the {len(source)} images can be used")
     return good
+
+
+def decoded_status(source: ImageSource, model: LoadedModel, threads: int | None = None) -> NDArray[np.uint8]:
+    """Status of every image, uint8 (n,): all are decoded once."""
+    loader = BatchLoader(source, None, model.preprocess.for_source(source), batch_size=256, threads=threads)
+    return np.concatenate([batch.status for batch in loader] or [np.zeros(0, np.uint8)])
 
 
 def _keys_digest(source: ImageSource) -> str:

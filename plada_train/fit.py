@@ -20,7 +20,7 @@ from plada_format.errors import UserError
 from .decode import Status, status_counts
 from .device import pick_device
 from .features import Features, extract_features
-from .finetune import fine_tune
+from .finetune import decoded_status, fine_tune
 from .heads import Head, attach_head, build_classifier, train_head
 from .loop import Recipe, mix_seed
 from .models import LoadedModel, load_model
@@ -148,10 +148,13 @@ class _Job:
     loading: dict[str, Any]
 
     def whole(self, model: LoadedModel, mode: str, recipe: Recipe) -> Trained:
-        history = self._tune(model, self.train, self.targets, recipe, self.val, "train")
+        status = decoded_status(self.train.source, model, self.loading["threads"])
+        good = self._usable(status)
+        history = self._tune(model, self.train.subset(good), self.targets.rows(good), recipe, self.val, "train")
         metrics: dict[str, Any] = {
             "mode": mode,
-            "train_count": len(self.train),
+            "train_count": int(good.size),
+            "status": status_counts(status),
             "epochs": len(history),
             "train_loss": history[-1]["loss"],
         }
@@ -162,9 +165,7 @@ class _Job:
     def from_head(self, model: LoadedModel, mode: str, hidden: int | None, extraction: dict[str, Any]) -> Trained:
         extract: Callable[..., Features] = partial(extract_features, model, **self.loading, **extraction)
         features = extract(self.train.source, description="train features")
-        good = np.flatnonzero(features.status < Status.UNREADABLE)
-        if not good.size:
-            raise UserError(f"{self.train.source.spec}: none of the {len(self.train)} images can be used")
+        good = self._usable(features.status)
         metrics: dict[str, Any] = {
             "train_count": int(good.size),
             "status": status_counts(features.status),
@@ -177,7 +178,7 @@ class _Job:
         if mode == "auto":
             tuned = self._decide(model, features, good, hidden, val_features, metrics)
         own = self.recipe if mode in ("head", "mlp") else None
-        head = self._head(features, good, hidden, own)
+        head = self._head(features, good, hidden, own, val_features)
         metrics["head_train_loss"] = head.metrics["train_loss"]
         if self.val is not None and val_features is not None:
             metrics |= {"val_accuracy": _accuracy(head, val_features, self.val.labels), "val_count": len(self.val)}
@@ -234,9 +235,25 @@ class _Job:
         }
         return better
 
-    def _head(self, features: Features, rows: NDArray[np.int64], hidden: int | None, recipe: Recipe | None) -> Head:
-        chosen = recipe or Recipe.head(len(rows), self.seed)
-        return train_head(features.values[rows], self.targets.rows(rows), recipe=chosen, hidden=hidden)
+    def _usable(self, status: NDArray[np.uint8]) -> NDArray[np.int64]:
+        good = np.flatnonzero(status < Status.UNREADABLE)
+        if not good.size:
+            raise UserError(f"{self.train.source.spec}: none of the {len(self.train)} images can be used")
+        return good
+
+    def _head(
+        self,
+        features: Features,
+        rows: NDArray[np.int64],
+        hidden: int | None,
+        recipe: Recipe | None,
+        val_features: Features | None = None,
+    ) -> Head:
+        chosen, val = recipe or Recipe.head(len(rows), self.seed), None
+        if chosen.patience is not None and self.val is not None and val_features is not None:
+            seen = val_features.status < Status.UNREADABLE
+            val, chosen = (val_features.values[seen], self.val.labels[seen]), chosen.replace(keep="best")
+        return train_head(features.values[rows], self.targets.rows(rows), recipe=chosen, hidden=hidden, val=val)
 
     def _tune(
         self,
@@ -256,7 +273,7 @@ class _Job:
             val=val,
             work_dir=folder,
             description=name,
-            check=name == "train",  # the others had their features taken, and kept the usable images
+            check=False,  # all callers know the usable images already
             **self.loading,
         )
         return result.history
@@ -264,6 +281,33 @@ class _Job:
     def _done(self, model: LoadedModel, metrics: dict[str, Any], summary: str) -> Trained:
         model.module.cpu().eval()
         return Trained(model, self.train.class_names, metrics, summary, self.seed)
+
+
+def recipe_for(
+    mode: str, weights: str, count: int, *, pool_size: int = 0, seed: int = 0, **changes: Any
+) -> Recipe | None:
+    """The default recipe of a mode with the changes that are not None; None without any.
+
+    Args:
+        mode, weights, pool_size, seed: as for :func:`fit_classifier`; ``auto`` has the recipe of what it tries.
+        count: images.
+        changes: fields of :class:`plada_train.Recipe`.
+
+    Raises:
+        UserError: a value out of range.
+    """
+    wanted = {name: value for name, value in changes.items() if value is not None}
+    if not wanted:
+        return None
+    if mode == "paper":
+        base = Recipe.paper(pool_size, seed)
+    elif mode == "scratch" or (mode == "auto" and weights == "none"):
+        base = Recipe.scratch(count, seed)
+    elif mode in ("head", "mlp"):
+        base = Recipe.head(count, seed)
+    else:
+        base = Recipe.finetune(count, seed)
+    return base.replace(**wanted)
 
 
 def _best(history: list[dict[str, float]]) -> float:

@@ -42,7 +42,7 @@ class Recipe:
         warmup: share of all steps in which the rate rises from 0.
         label_smoothing: hard targets only.
         augment: ``none``, ``flip`` (mirrored at random), ``crop`` (random crop of 60 to 100 % of the area, and flip).
-        patience: stop after so many epochs without a better validation result; None: never.
+        patience: stop after so many epochs without a better validation result (where there is one); None: never.
         seed: of order, augmentation, dropout and fresh weights.
         amp: ``auto`` (bfloat16 where the device is a GPU that has it) or ``off``.
         freeze_batch_stats: keep the running statistics of batch norm as they are.
@@ -89,14 +89,17 @@ class Recipe:
         epochs = max(3, min(20, math.ceil(300 * 32 / max(1, count))))
         return cls(
             epochs=epochs, lr=1e-4, weight_decay=0.05, batch_size=32, warmup=0.1, augment="flip", seed=seed,
-            freeze_batch_stats=True,
+            freeze_batch_stats=True, patience=_patience(epochs),
         )  # fmt: skip
 
     @classmethod
     def scratch(cls, count: int, seed: int = 0) -> Recipe:
         """For random weights and ``count`` images."""
         epochs = max(10, min(100, math.ceil(2000 * 64 / max(1, count))))
-        return cls(epochs=epochs, lr=1e-3, weight_decay=0.05, batch_size=64, warmup=0.05, augment="crop", seed=seed)
+        return cls(
+            epochs=epochs, lr=1e-3, weight_decay=0.05, batch_size=64, warmup=0.05, augment="crop", seed=seed,
+            patience=_patience(epochs),
+        )  # fmt: skip
 
     @classmethod
     def paper(cls, pool_size: int, seed: int = 0) -> Recipe:
@@ -184,7 +187,10 @@ def run_loop(
         raise UserError(f"nothing to train on: {len(data)} inputs and {len(targets)} targets")
     _freeze(module, recipe)
     optimizer = torch.optim.AdamW(_parameter_groups(module, recipe.weight_decay), lr=recipe.lr)
-    steps_per_epoch = math.ceil(len(data) / recipe.batch_size)
+    if min(len(data), recipe.batch_size) == 1:  # one image has no statistics of its own
+        recipe = recipe.replace(freeze_batch_stats=True)
+    alone = _lone_last_image(module, recipe, len(data))
+    steps_per_epoch = math.ceil(len(data) / recipe.batch_size) - alone
     rate = _schedule(recipe, steps_per_epoch * recipe.epochs)
     loss_of = TargetLoss(targets, device, recipe.label_smoothing)
     amp = recipe.amp == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
@@ -202,9 +208,10 @@ def run_loop(
             torch.manual_seed(mix_seed(recipe.seed, epoch))
             order = np.random.default_rng([recipe.seed, epoch]).permutation(len(data)).astype(np.int64)
             _training_mode(module, recipe)
-            total = torch.zeros((), device=device, dtype=torch.float64)
+            # Apple's GPUs have no float64.
+            total = torch.zeros((), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64)
             seen = 0
-            for inputs, rows in data.batches(order, recipe.batch_size, mix_seed(recipe.seed, epoch, 1)):
+            for inputs, rows in _batches(data, order, recipe.batch_size, mix_seed(recipe.seed, epoch, 1), alone):
                 lr = rate(result.steps)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
@@ -214,7 +221,7 @@ def run_loop(
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-                total += loss.detach().double() * len(rows)
+                total += loss.detach().to(total.dtype) * len(rows)
                 seen += len(rows)
                 result.steps += 1
             mean_loss = float(total) / max(1, seen)
@@ -249,6 +256,11 @@ def mix_seed(*parts: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "little") >> 1
 
 
+def _patience(epochs: int) -> int:
+    """Early stopping of the standard recipes: a quarter of the epochs without progress, three at least."""
+    return max(3, math.ceil(epochs / 4))
+
+
 def _better(entry: dict[str, float], best: dict[str, float]) -> bool:
     if not best or "val_accuracy" not in entry:
         return True
@@ -279,6 +291,28 @@ def _training_mode(module: nn.Module, recipe: Recipe) -> None:
         for part in module.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
+
+
+def _lone_last_image(module: nn.Module, recipe: Recipe, count: int) -> bool:
+    """Whether the last batch of an epoch would be a single image whose batch statistics are asked for."""
+    from torch import nn
+
+    if recipe.freeze_batch_stats or recipe.freeze_backbone or count == 1 or count % recipe.batch_size != 1:
+        return False
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
+def _batches(
+    data: TrainData, order: NDArray[np.int64], batch_size: int, seed: int, alone: bool
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of an epoch; a lone last image joins the batch before it."""
+    if not alone:
+        yield from data.batches(order, batch_size, seed)
+        return
+    cut = len(order) - batch_size - 1
+    if cut:
+        yield from data.batches(order[:cut], batch_size, seed)
+    yield from data.batches(order[cut:], batch_size + 1, mix_seed(seed, 1))
 
 
 def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -328,7 +362,7 @@ class _State:
             raise UserError(f"{self.path}: damaged ({problem}); remove it to start anew") from None
         if metadata.get("run") != self.run_id:
             raise UserError(
-                f"{self.path} belongs to a run with other data or settings; remove it or choose another folder"
+                f"{self.path} belongs to a run with other data or settings; --force forgets it; or use another folder"
             )
         module.load_state_dict({name[2:]: value for name, value in tensors.items() if name.startswith("m.")})
         known = optimizer.state_dict()

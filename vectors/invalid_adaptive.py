@@ -128,6 +128,10 @@ def _indices() -> Iterator[Vector]:
         if kind == 0x09:
             beyond = _found(decode, E.INDEX_RANGE)
             yield f"{name}_range", file(beyond), E.INDEX_RANGE, "a count or position outside its group", told
+            largest = 2**32 - 1
+            whole = {"pool_size": largest, "groups": [0]}
+            data = _file((kind, bytes(7) + b"\1"), FIXED, pool_size=largest, group_digest=group_digest(np.array([0])))
+            yield f"{name}_largest", data, E.INDEX_RANGE, "a count of 2^31 or more: t = 31 is the last", whole
             continue
         beyond = _found(decode, E.INDEX_RANGE, lambda s: s[0] < 127)  # the first decision: mode 1
         yield f"{name}_range_1", file(beyond), E.INDEX_RANGE, "an index of N or more, mode 1", told

@@ -3,7 +3,8 @@
     python -m benchmarks.selection.run [--rows N] [--classes K] [--output benchmarks/selection/results.csv]
 
 Images lie in 21,841 groups, as in a pool in folder order; each group leans to one class and has its own level of
-energy. Every case runs in a fresh process pinned to one core: read the table, order, select, encode, write. The limits
+energy. Every case runs in a fresh process pinned to one core: read the table, order, select, encode (with the codecs
+that ``plada select`` takes by default, unless the case says otherwise), write. The limits
 are 3 s without and 20 s with budget search, 2 GiB; the command fails beyond them unless --no-limits is given.
 """
 
@@ -27,6 +28,7 @@ LIMIT_SECONDS = {"keep": 3.0, "budget": 20.0}
 LIMIT_BYTES = 2 << 30
 CASES: dict[str, dict[str, object]] = {
     "plain 1 %": {"keep": "1%"},
+    "plain 1 %, profile full": {"keep": "1%", "profile": "full"},
     "Safety-Net alpha 0, share 1, 1 %": {"keep": "1%", "alpha": "0", "share": "1"},
     "Safety-Net alpha -0.2, share 0.5, 1 %": {"keep": "1%", "alpha": "-0.2", "share": "0.5"},
     "Safety-Net alpha 0, share 1, 10 %": {"keep": "10%", "alpha": "0", "share": "1"},
@@ -72,6 +74,7 @@ def run_case(folder: Path, case: dict[str, object]) -> dict[str, object]:
     began, used = time.perf_counter(), time.process_time()
     net = SafetyNet(case["alpha"], case["share"]) if "alpha" in case else None  # type: ignore[arg-type]
     wish = {name: case[name] for name in ("keep", "budget") if name in case}
+    wish["encode_options"] = {"profile": case.get("profile", "compact")}  # the default of ``plada select``
     outcome = select_payload(ScoreTable.open(folder), Policy(safety_net=net), **wish)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as target:
         write_outcome(outcome, Path(target) / "task.plada")

@@ -316,9 +316,11 @@ def labels(coder: Coder, mode: int, alphabet: int, indices: U32, values: Any, st
     model = coder.model(blank, [WEIGHT_LABEL] * (depth + 1), 4)
     nodes = [coder.small([first] * alphabet) for first in (kernels.HALF, kernels.HALF, -1)]
     groups = coder.numbers(np.zeros(0, np.uint32) if starts is None else starts)
-    score = coder.ints([0] * alphabet)
+    score, scaled = coder.ints([0] * alphabet), coder.ints([0] * alphabet)
     return int(
-        coder.run.labels_mixed(coder.io, coder.buf, *model, *nodes, score, groups, coder.numbers(indices), values)
+        coder.run.labels_mixed(
+            coder.io, coder.buf, *model, *nodes, score, scaled, groups, coder.numbers(indices), values
+        )
     )
 
 

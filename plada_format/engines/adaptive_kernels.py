@@ -474,7 +474,7 @@ def index_groups(
             s0 = (expected(q, middle >> 8) * 16 + (expected(q, last) >> 2)) * NODES
             s1 = SLOTS_SLOW + (expected(q, slow >> 8) * 16 + (expected(q, fast >> 8) >> 2)) * NODES
             s2 = SLOTS_SINCE + ((q >> 2) * 16 + (expected(q, last) >> 2)) * NODES
-            top = log4(quarter, size + 1) >> 2
+            top = min(31, log4(quarter, size + 1) >> 2)  # count + 1 is below 2^32; nodes end at 127
             v = count + 1
             e = log4(quarter, v) >> 2
             t = 0
@@ -611,6 +611,7 @@ def labels_mixed(
     fresh: AnyArray,
     stamp: AnyArray,
     score: AnyArray,
+    scaled: AnyArray,
     starts: AnyArray,
     indices: AnyArray,
     labels: AnyArray,
@@ -618,8 +619,10 @@ def labels_mixed(
     """All labels by mixed contexts; returns 0, 1 if a hit is written as a miss, 2 if ``buf`` is full.
 
     ``short``, ``fresh``, ``stamp`` (labels,) hold states of the tree's nodes and the stretch in which the second was
-    written, -1 at first; ``score`` (labels,) is zero. ``starts`` (groups,) are the offsets at which stretches of images
-    of one kind begin; if there are none, a long gap begins a new stretch. The last weight set is the question's.
+    written, -1 at first. ``score`` and ``scaled`` (labels,) are zero: a score, and how often all scores had been
+    rescaled when it was written; the two leaders' are always up to date. ``starts`` (groups,) are the offsets at which
+    stretches of images of one kind begin; if there are none, a long gap begins a new stretch. The last weight set is
+    the question's.
     """
     low = io[0]
     span = io[1]
@@ -636,6 +639,7 @@ def labels_mixed(
     p2 = 0
     p3 = 0
     gain = 256
+    rescaled = 0
     before = -1
     label = 0
     path = 0
@@ -677,8 +681,9 @@ def labels_mixed(
             gain *= 8
             if gain > 16777216:
                 gain >>= 16
-                for i in range(alphabet):
-                    score[i] >>= 16
+                rescaled += 1
+                score[first] >>= 16
+                score[second] >>= 16
         if groups > 0:
             inside += 1
             gap = inside
@@ -808,19 +813,26 @@ def labels_mixed(
             label = node - alphabet
             if label == first:
                 return 1  # a hit, written as a miss
-            points = score[label] + gain
+            points = score[label]
+            if label != second and scaled[label] != rescaled:
+                points = 0 if rescaled - scaled[label] > 1 else points >> 16  # below 2^29: two shifts leave nothing
+            points += gain
             score[label] = points
+            scaled[label] = rescaled
             if points > score[first]:
+                scaled[second] = rescaled
                 second = first
                 first = label
             elif label != second and points > score[second]:
+                scaled[second] = rescaled
                 second = label
         labels[j] = label
         gain += gain >> 4
         if gain > 16777216:
             gain >>= 16
-            for i in range(alphabet):
-                score[i] >>= 16
+            rescaled += 1
+            score[first] >>= 16
+            score[second] >>= 16
         p3 = p2
         p2 = p1
         p1 = label

@@ -18,9 +18,11 @@ from plada_train.sources import ImageSource, LabelledImages
 from ..budget import largest_fitting
 from .results import BaselineResult, Point, mean_bytes, per_class_of
 from .search import smallest_reaching
+from .students import HeadStudent
 
 if TYPE_CHECKING:
     from .contest import Contest
+    from .students import Student
 
 _END = b"\xff\xd9"
 
@@ -86,6 +88,7 @@ def jpeg_images(
         # Several draws: one seed each. One order: every seed of the student.
         seeds = range(len(fitting)) if len(packs) > 1 else contest.seeds
         runs = [(*fitting[place % len(fitting)], seed) for place, seed in enumerate(seeds)]
+        _look_at(contest.student, [pack for pack, _ in fitting], max(count for _, count in fitting))
         found = [contest.student.fit_images(pack.images(count), seed=seed) for pack, count, seed in runs]
         result = replace(
             result,
@@ -102,6 +105,7 @@ def jpeg_images(
     top = min(limit, min(len(pack) for pack in searched))
 
     def measure(count: int) -> Point:
+        _look_at(contest.student, searched, count)
         accuracies = [contest.student.fit_images(pack.images(count), seed=0).accuracy for pack in searched]
         size = mean_bytes([pack.size(count) for pack in searched])
         return Point(size, count, sum(accuracies) / len(accuracies))
@@ -157,6 +161,21 @@ class _Packs:
         self.fill(count)
         labels = np.array(self.labels[:count], np.int64)
         return LabelledImages(EncodedImages(self.files[:count], "target JPEGs"), labels, self.source.class_names)
+
+
+def _look_at(student: Student, packs: list[_Packs], count: int) -> None:
+    """Features of the first ``count`` images of all packs in one go, and of the next ones as far as they fill the last
+    batch: small requests one by one would mostly compute padding."""
+    if not isinstance(student, HeadStudent):
+        return
+    share = -(-count * len(packs) // student.batch) * student.batch // len(packs)
+    files: dict[bytes, None] = {}
+    for pack in packs:
+        pack.fill(max(count, share))
+        files.update(dict.fromkeys(pack.files[: max(count, share)]))
+    new = [file for file in files if not student.knows(file)]
+    if new:
+        student.features(EncodedImages(new, "target JPEGs"))
 
 
 def to_jpeg(data: bytes, quality: int = 30) -> bytes | None:

@@ -81,6 +81,8 @@ class HeadStudent:
         UserError: shapes that do not fit.
     """
 
+    batch = 64  # images per forward pass; smaller requests are filled up, so asking for a few costs as much
+
     def __init__(
         self,
         backbone: LoadedModel | None,
@@ -143,6 +145,10 @@ class HeadStudent:
 
         return evaluate_logits(logits, self.test_labels, self.class_names, self.test_status)
 
+    def knows(self, file: bytes) -> bool:
+        """Whether :meth:`features` has computed this encoded image."""
+        return hashlib.sha256(file).digest() in self._seen
+
     def features(self, source: ImageSource) -> tuple[Floats, NDArray[np.uint8]]:
         """Features float32 (n, D) and status uint8 (n,); every image is computed once."""
         from plada_train import extract_features
@@ -157,6 +163,7 @@ class HeadStudent:
                 SubsetSource(source, new),
                 preprocess=self.backbone.preprocess.for_source(source),
                 cache=self.cache,
+                batch_size=self.batch,
                 device=self.device,
                 progress=False,
             )

@@ -53,8 +53,8 @@ class Plan:
     draws: int = 5
     tune_passes: int = 1400
     tuned_test: int = 500
-    int8_test: int = 250
-    jpeg_limit: int = 160
+    int8_test: int = 500
+    jpeg_limit: int = 200
     probe_images: int = 5000
     full_pool: bool = False
     threads: int | None = None

@@ -112,7 +112,7 @@ class Demo:
         line = [
             "teach", plan.target, "-o", plan.path(_TEACHER), "--arch", plan.teacher_arch,
             "--weights", plan.teacher_weights, "--mode", "head", "--input-size", str(plan.input_size),
-            "--cache", plan.path(_CACHE), *self.threads(),
+            "--cache", plan.path(_CACHE), *self.threads(), *self.forced(_TEACHER),
         ]  # fmt: skip
 
         test = plan.path(f"{_TEACHER}/test.json")
@@ -203,11 +203,10 @@ class Demo:
     def train_line(self, payload: str, out: str, *more: str) -> list[str]:
         """``plada train`` for the student."""
         plan = self.plan
-        done = ["--force"] if Path(plan.path(out), "model.safetensors").exists() else []
         return [
             "train", plan.path(payload), "--pool", plan.pool, "--manifest", plan.path(_MANIFEST), "--out",
             plan.path(out), "--arch", plan.student_arch, "--weights", plan.student_weights, "--cache",
-            plan.path(_CACHE), *more, *done, *self.threads(),
+            plan.path(_CACHE), *more, *self.forced(out), *self.threads(),
         ]  # fmt: skip
 
     def students(self) -> Any:
@@ -250,6 +249,10 @@ class Demo:
 
         title = "Client: a student with all weights fine-tuned, for comparison"
         return self.steps.command("tuned", title, self.train_line(PAYLOAD, _TUNED, *more), then=found)
+
+    def forced(self, out: str) -> list[str]:
+        """The flag that replaces a model: one is there if the run was killed between the model and its record."""
+        return ["--force"] if Path(self.plan.path(out), "model.safetensors").exists() else []
 
     def threads(self) -> list[str]:
         """As a flag."""

@@ -171,7 +171,8 @@ class _Seed:
 
     def run(self) -> None:
         """Everything that has no row yet."""
-        head = self._head(self.teacher.task.values[self.train], self.labels[self.train])
+        usable = self.train[self.teacher.task.status[self.train] < _UNUSABLE]
+        head = self._head(self.teacher.task.values[usable], self.labels[usable])
         self._teacher_row(head)
         table = self._table(head)
         student = HeadStudent(
@@ -203,11 +204,18 @@ class _Seed:
         )  # fmt: skip
 
     def _teacher_row(self, head: Head) -> None:
+        from plada_train import evaluate_logits
+
         key = _key(self.name, self.seed, "teacher")
         if key in self.owner.store.rows:
             return
         val, test = (
-            float((head.logits(self.teacher.task.values[part]).argmax(1) == self.labels[part]).mean())
+            evaluate_logits(
+                head.logits(self.teacher.task.values[part]),
+                self.labels[part],
+                self.task.class_names,
+                self.teacher.task.status[part],
+            ).accuracy
             for part in (self.val, self.test)
         )
         note = f"{len(self.train)} labelled images"

@@ -19,10 +19,9 @@ from ..device import pick_device, set_up_torch
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_model
 from ..export import export_csv, export_folder, export_parquet
-from ..fit import Trained, fit_classifier
-from ..loop import Recipe
+from ..fit import Trained, fit_classifier, recipe_for
 from ..onnx_export import export_onnx
-from ..sources import LabelledImages, open_task
+from ..sources import LabelledImages, Task, open_task
 
 _RESUME = "resume"
 
@@ -44,7 +43,19 @@ def train(args: argparse.Namespace) -> int:
         weights=args.weights,
         mode=args.recipe,
         targets=data.targets(args.targets, use_weights=not args.no_weights),
-        recipe=_recipe(args, len(data), data.payload.header.pool_size),
+        recipe=recipe_for(
+            args.recipe,
+            args.weights,
+            len(data),
+            pool_size=data.payload.header.pool_size,
+            seed=args.seed,
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            lr=args.lr,
+            weight_decay=args.weight_decay,
+            augment=args.augment,
+            amp=args.amp,
+        ),
         input_size=args.input_size or _input_size(data),
         hidden=args.hidden,
         pool_size=data.payload.header.pool_size,
@@ -58,6 +69,7 @@ def train(args: argparse.Namespace) -> int:
     )
     print(trained.summary)
     metrics = dict(trained.metrics)
+    print_odd_images(metrics.get("status", {}))
     if test is not None:
         checkpoint = Checkpoint(trained.model, trained.class_names, {}, {}, "")
         found = evaluate_model(
@@ -98,7 +110,7 @@ def evaluate(args: argparse.Namespace) -> int:
     """Accuracy of a checkpoint."""
     set_up_torch(args.threads, args.deterministic)
     checkpoint = load_checkpoint(args.model)
-    images = matched(checkpoint, open_task(args.data, val_fraction=0.2 if args.split == "val" else 0).split(args.split))
+    images = matched(checkpoint, _task_as_taught(checkpoint, args).split(args.split))
     found = evaluate_model(
         checkpoint.model,
         images,
@@ -118,6 +130,13 @@ def evaluate(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def _task_as_taught(checkpoint: Checkpoint, args: argparse.Namespace) -> Task:
+    """The data with the validation split that the model was trained with, where it was trained on labelled data."""
+    split = checkpoint.meta.get("extra", {}).get("split") or {}
+    fraction = split.get("val_fraction", 0.2 if args.split == "val" else 0)
+    return open_task(args.data, val_fraction=fraction, seed=split.get("seed", 0))
+
+
 def _print_evaluation(found: Evaluation) -> None:
     print(f"accuracy {found.accuracy:.2%} (standard error {found.standard_error:.2%}) on {found.count} images")
     width = min(32, max(len(printable(name)) for name in found.class_names))
@@ -129,8 +148,13 @@ def _print_evaluation(found: Evaluation) -> None:
         worst = int(wrong.argmax())
         taken = f", most taken for {printable(found.class_names[worst])} ({wrong[worst]})" if wrong[worst] else ""
         print(f"  {printable(value['name'])[:width]:{width}} {value['accuracy']:7.2%} of {value['count']}{taken}")
-    if set(found.status) != {"ok"}:
-        print("images: " + ", ".join(f"{count} {kind}" for kind, count in sorted(found.status.items())))
+    print_odd_images(found.status)
+
+
+def print_odd_images(status: dict[str, int]) -> None:
+    """One line about images that were no plain ones, if there are any."""
+    if set(status) - {"ok"}:
+        print("images: " + ", ".join(f"{count} {kind}" for kind, count in sorted(status.items())))
 
 
 def export(args: argparse.Namespace) -> int:
@@ -193,21 +217,3 @@ def _input_size(data: PayloadDataset) -> int | None:
     text = data.payload.metadata.get("input", "")
     return int(text) if text.isascii() and text.isdigit() and 16 <= int(text) <= 4096 else None
 
-
-def _recipe(args: argparse.Namespace, count: int, pool_size: int) -> Recipe | None:
-    """The default recipe of the chosen mode with the user's changes; None without changes."""
-    names = {"epochs": "epochs", "batch_size": "batch_size", "lr": "lr", "weight_decay": "weight_decay"}
-    changes = {field: getattr(args, name) for name, field in names.items() if getattr(args, name) is not None}
-    if args.augment is not None:
-        changes["augment"] = args.augment
-    if not changes:
-        return None
-    if args.recipe == "paper":
-        base = Recipe.paper(pool_size, args.seed)
-    elif args.recipe == "scratch" or (args.recipe == "auto" and args.weights == "none"):
-        base = Recipe.scratch(count, args.seed)
-    elif args.recipe in ("head", "mlp"):
-        base = Recipe.head(count, args.seed)
-    else:
-        base = Recipe.finetune(count, args.seed)
-    return base.replace(**changes)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from plada_format.errors import UserError
 
 from .base import MAX_IMAGE_BYTES, ImageSource, PackedStrings, is_image_name
-from .paths import file_system, is_remote
+from .paths import file_system, is_remote, remote_errors
 
 
 class FolderSource(ImageSource):
@@ -63,7 +64,8 @@ class FolderSource(ImageSource):
         path = self.path(index)
         if is_remote(path):
             system, inner = file_system(path)
-            return bytes(system.cat_file(inner, end=MAX_IMAGE_BYTES))
+            with remote_errors(path):
+                return bytes(system.cat_file(inner, end=MAX_IMAGE_BYTES))
         with open(path, "rb") as file:
             return file.read(MAX_IMAGE_BYTES)
 
@@ -101,12 +103,16 @@ def _walk_below(root: str, prefix: str, real_prefix: str, above: tuple[str, ...]
 
 def _walk_remote(root: str) -> Iterator[tuple[str, str]]:
     system, inner = file_system(root)
-    if not system.isdir(inner):
+    with remote_errors(root):
+        found = system.find(inner) if system.isdir(inner) else None
+    if found is None:
         raise UserError(f"{root}: no such folder")
     start = len(inner.rstrip("/")) + 1
-    names = (name[start:] for name in system.find(inner))
+    names = (name[start:] for name in found)
     kept = (name for name in names if is_image_name(name) and not any(part.startswith(".") for part in name.split("/")))
-    yield from sorted(((_normal(name, root), name) for name in kept), key=lambda pair: pair[0].encode())
+    # Web servers list links, in which "a b" is "a%20b"; a pool's keys are the same wherever it lies.
+    plain = unquote if root.partition("://")[0].lower() in ("http", "https") else str
+    yield from sorted(((_normal(plain(name), root), name) for name in kept), key=lambda pair: pair[0].encode())
 
 
 def _normal(name: str, where: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 from plada_format.errors import UserError
@@ -39,14 +41,42 @@ def open_file(path: str) -> BinaryIO:
     """Open a local or remote file for reading bytes. The caller closes it."""
     if is_remote(path):
         system, inner = file_system(path)
-        return cast(BinaryIO, system.open(inner, "rb"))
+        with remote_errors(path):
+            return cast(BinaryIO, system.open(inner, "rb"))
     return open(path, "rb")
+
+
+def read_part(path: str, start: int, end: int) -> bytes:
+    """Bytes ``start`` to ``end`` of a remote file (fewer at its end).
+
+    Raises:
+        OSError: it cannot be read, or the server does not give parts of files.
+    """
+    system, inner = file_system(path)
+    with remote_errors(path):
+        data = bytes(system.cat_file(inner, start=start, end=end))
+    if len(data) > end - start:
+        raise OSError(f"{path}: the server gives whole files only (no range requests); download it first")
+    return data
+
+
+@contextmanager
+def remote_errors(path: str) -> Iterator[None]:
+    """Turn whatever a file system's client raises into an OSError that names the path."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as problem:
+        text = str(problem).strip() or type(problem).__name__
+        raise OSError(f"{path}: {text.splitlines()[0]}") from None
 
 
 def is_folder(path: str) -> bool:
     if is_remote(path):
         system, inner = file_system(path)
-        return bool(system.isdir(inner))
+        with remote_errors(path):
+            return bool(system.isdir(inner))
     return os.path.isdir(path)
 
 
@@ -54,9 +84,9 @@ def list_folder(path: str) -> list[str]:
     """Paths of the files directly inside a folder, sorted by the bytes of their names."""
     if is_remote(path):
         system, inner = file_system(path)
-        names = [
-            system.unstrip_protocol(entry["name"]) for entry in system.ls(inner, detail=True) if entry["type"] == "file"
-        ]
+        with remote_errors(path):
+            entries = system.ls(inner, detail=True)
+        names = [system.unstrip_protocol(entry["name"]) for entry in entries if entry["type"] == "file"]
     else:
         with os.scandir(path) as entries:
             names = [os.path.join(path, entry.name) for entry in entries if entry.is_file()]
@@ -87,7 +117,8 @@ def _one(path: str, extensions: tuple[str, ...]) -> list[str]:
     if "*" in path or "?" in path:
         if is_remote(path):
             system, inner = file_system(path)
-            found = [system.unstrip_protocol(name) for name in system.glob(inner)]
+            with remote_errors(path):
+                found = [system.unstrip_protocol(name) for name in system.glob(inner)]
         else:
             import glob
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from plada_format.errors import UserError
 
 from .base import MAX_IMAGE_BYTES, ImageSource, PackedStrings, is_image_name
-from .paths import expand, file_system, is_remote, open_file
+from .paths import expand, is_remote, open_file, read_part
 
 _BLOCK = 512
 _MAX_NAME = 4096  # a GNU or pax long name beyond this is no name
@@ -32,6 +32,7 @@ class TarSource(ImageSource):
 
     Raises:
         UserError: no shard or no image found; a damaged, truncated or compressed tar (shard and byte offset are named).
+        OSError: a shard cannot be read; a server that gives whole files only.
     """
 
     def __init__(self, shards: str) -> None:
@@ -63,6 +64,8 @@ class TarSource(ImageSource):
         self._folders = any("/" in self._names[index] for index in range(len(offsets)))
         self.has_groups = True
         self._handles = _Handles(self.files)
+        if is_remote(self.files[0]):
+            self.read(0)  # says now what would else be said of every image
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -94,8 +97,7 @@ class _Handles:
     def read(self, number: int, offset: int, size: int) -> bytes:
         path = self._files[number]
         if is_remote(path):
-            system, inner = file_system(path)
-            return bytes(system.cat_file(inner, start=offset, end=offset + size))
+            return read_part(path, offset, offset + size)
         # After a fork the child must not share a file position with its parent.
         if getattr(self._local, "owner", None) != (os.getpid(), number):
             self._local.file = open(path, "rb", buffering=0)  # noqa: SIM115 - lives until the next shard

@@ -84,6 +84,10 @@ class Task:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    def has(self, split: str) -> bool:
+        """Whether ``train``, ``val`` or ``test`` has images."""
+        return bool((self.split_of == {"train": TRAIN, "val": VAL, "test": TEST}[split]).any())
+
     def positions(self, split: str) -> NDArray[np.int64]:
         """Positions in :attr:`source` of ``train``, ``val``, ``test`` or ``trainval``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plada_format import accel
 from plada_format.codecs.index_adaptive import CODEC as INDEX
 from plada_format.codecs.index_adaptive_groups import CODEC as INDEX_GROUPS
 from plada_format.codecs.label_adaptive import CODEC as LABEL
@@ -129,3 +131,17 @@ def test_tables_are_the_stated_ones() -> None:
             assert -2047 <= zero >> 4 <= x <= one >> 4 <= 2047
             assert level <= zero % 16 <= min(15, level + 1) and level <= one % 16 <= min(15, level + 1)
     assert all(squash[x + 2047] + squash[2047 - x] in range(65535, 65538) for x in range(-1900, 1901))
+
+
+def test_many_classes_and_stretches_do_not_multiply() -> None:
+    """Each label of its own group, so that scores are rescaled after every fifth: that must not cost K steps each."""
+    k, alphabet = 2000, 65_536
+    indices = np.arange(k, dtype=np.uint32)
+    labels = (np.arange(k) * 7919 % alphabet).astype(np.uint16)
+    with accel.use("python"):
+        began = time.process_time()
+        stream = LABEL_GROUPS.encode(labels, alphabet, indices=indices, pool_size=k + 1, groups=indices)
+        found, _ = LABEL_GROUPS.decode(Stream(stream), alphabet, k, indices=indices, pool_size=k + 1, groups=indices)
+        seconds = time.process_time() - began
+    np.testing.assert_array_equal(found, labels)
+    assert seconds < 3  # 9 s and more if all scores were walked through

@@ -27,7 +27,7 @@ def test_info_as_json(plada, samples):
     header = pf.inspect(path.read_bytes())
     assert facts["kind"] == "payload"
     assert facts["bytes"] == path.stat().st_size
-    assert facts["format_version"] == "1.0"
+    assert facts["format_version"] == ".".join(map(str, header.version))
     assert (facts["pool_size"], facts["count"], facts["num_classes"]) == (1000, 60, 3)
     assert (facts["index_codec"], facts["label_codec"]) == (header.index_codec, header.label_codec)
     assert facts["content_digest"] == header.content_digest.hex()

@@ -151,7 +151,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_inspect_needs_the_header_only() -> None:
-    data = make(**FULL)
+    data = make(**FULL, profile="baseline")
     header = pf.inspect(data)
     assert pf.inspect(data[: header.length]) == header == pf.decode(data).header
     assert pf.inspect(data + b"anything") == header
@@ -195,10 +195,14 @@ def test_limits_come_before_bytes_that_are_missing() -> None:
 
 
 def test_groups_are_checked() -> None:
-    assert pf.decode(make(groups=[0, 10, 39]), groups=np.array([0, 5], np.uint32)) == pf.decode(make())
-    for wrong in ([], [1, 2], [0, 40], [0, 5, 5], [0, -1], [0, 1.5], [[0]], "ab"):
+    assert pf.decode(make(), groups=np.array([0, 5], np.uint32)) == pf.decode(make())  # not needed, not looked at
+    grouped = make(groups=[0, 10, 39], index_codec="adaptive-groups")
+    for wrong in ([], [1, 2], [0, 5, 5], [0, -1], [0, 1.5], [[0]], "ab"):
         assert code_of(make, groups=wrong) is ErrorCode.INVALID_ARGUMENT
-        assert code_of(pf.decode, make(), groups=wrong) is ErrorCode.INVALID_ARGUMENT
+        assert code_of(pf.decode, grouped, groups=wrong) is ErrorCode.INVALID_ARGUMENT
+    assert code_of(make, groups=[0, 40]) is ErrorCode.INVALID_ARGUMENT
+    assert code_of(pf.decode, grouped, groups=[0, 40]) is ErrorCode.GROUPS_MISMATCH
+    assert code_of(pf.encode, [], [], pool_size=0, num_classes=1, groups=[0]) is ErrorCode.INVALID_ARGUMENT
 
 
 CHANGES: dict[str, dict[str, object]] = {
@@ -228,7 +232,7 @@ def test_equality_sees_every_part(what: str) -> None:
 
 
 def test_repr_says_what_it_is() -> None:
-    text = repr(pf.decode(make(**FULL)))
+    text = repr(pf.decode(make(**FULL, index_codec="golomb")))
     for part in ("6 of 40 images", "3 classes", FINGERPRINT.hex(), "class names", "weights", "golomb"):
         assert part in text
     assert "unidentified" in repr(pf.decode(make()))
@@ -300,7 +304,7 @@ def test_a_signature_does_not_outlive_a_change(change: dict[str, object]) -> Non
 
 
 def test_unknown_sections_of_a_newer_version_survive() -> None:
-    file = parse(make(metadata={"a": "b"}))
+    file = parse(make(metadata={"a": "b"}, profile="baseline"))
     assert file is not None
     file.pieces.append(Piece(0x90, b"from the future"))
     assert code_of(pf.decode, file.build()) is ErrorCode.MINOR_VERSION

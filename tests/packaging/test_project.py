@@ -96,10 +96,12 @@ def test_all_holds_every_extra_for_users():
 def test_ci_calls_the_readme_command():
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("exec make test")
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    assert "browser_ok || missing+=(chromium)" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "chromium" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("target", ["test", "demo", "lint", "fuzz", "bench", "vectors", "dist", "clean"])
+@pytest.mark.parametrize("target", ["test", "demo", "lint", "fuzz", "conformance", "bench", "vectors", "dist", "clean"])
 def test_makefile_targets_parse(target):
     done = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True

@@ -325,7 +325,7 @@ def index_groups(d: Decoder, n: int, k: int, groups: list[int]) -> list[int]:
                 return d.mixed(weights[node], [(table, (*context, node)) for context in contexts], f"node {node}")
 
             t = 0
-            while t < log2(size + 1) and decide(t):
+            while t < min(31, log2(size + 1)) and decide(t):
                 t += 1
             value, node = 1, 32 + 3 * t
             for _ in range(min(t, 2)):

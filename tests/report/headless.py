@@ -30,6 +30,9 @@ class Browser:
     """One page of a fresh browser. ``events`` collects whatever it reports."""
 
     def __init__(self, timeout: float = 60.0) -> None:
+        binary = find()
+        if binary is None:
+            raise FileNotFoundError("no Chromium or Chrome found (apt-get install --no-install-recommends chromium)")
         self.timeout = timeout
         self.profile = tempfile.mkdtemp(prefix="plada-chromium-")
         ours_in, theirs_out = os.pipe()
@@ -37,7 +40,7 @@ class Browser:
         # The browser reads from descriptor 3 and writes to 4.
         command = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
         self.process = subprocess.Popen(
-            ["bash", "-c", command, "-", str(theirs_in), str(theirs_out), str(find()), *FLAGS,
+            ["bash", "-c", command, "-", str(theirs_in), str(theirs_out), binary, *FLAGS,
              f"--user-data-dir={self.profile}", "about:blank"],
             pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

@@ -239,6 +239,18 @@ def test_jpegs_fill_the_bytes(world: Any) -> None:
         assert row.fits and row.bytes <= contest.budget and row.count >= 1 and row.accuracies
 
 
+def test_search_over_jpegs_computes_no_padding_in_vain(world: Any) -> None:
+    """Full batches only, and every image once: 2 orders to 64 images, 3 more draws to what filled the first batch."""
+    from plada_select.demo.passes import PassCounter
+
+    contest = world.contest(count=250, payload_accuracies=(1.1,), draws=5)
+    with PassCounter() as counter:
+        row = jpeg_images(contest, "random", limit=64)
+    assert row.needed is not None and not row.needed.reached and row.needed.count == 64
+    tried = 2 * 64 + 3 * max(64 // 5, row.count or 0)
+    assert tried <= counter.count <= -(-tried // 64) * 64 + 64
+
+
 def test_not_one_jpeg_fits(world: Any) -> None:
     contest = world.contest(count=10)
     big = Contest(contest.student, contest.table, contest.policy, contest.payload, target=_large_target(world))

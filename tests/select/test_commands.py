@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -240,6 +242,47 @@ def test_teach_refuses_unusable_targets(
     assert not (tmp_path / "teacher").exists()
 
 
+def test_teach_with_a_recipe_of_ones_own(backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Flags reach the loop, early stopping looks at the validation split, and evaluate knows which one that was."""
+    target = image_folder(tmp_path / "target", {"a": 10, "b": 10})  # noise: validation soon stops getting better
+    (target / "train" / "a" / "broken.png").write_bytes(b"no image")
+    teacher = tmp_path / "teacher"
+    arguments = [
+        "teach", target, "-o", teacher, "--arch", "test_efficientnet", "--weights", backbone, "--mode", "finetune",
+        "--input-size", 32, "--val-fraction", "0.4", "--epochs", 30, "--patience", 1, "--train-batch-size", 4,
+        "--lr", "1e-3", "--augment", "none", "--amp", "off", "--device", "cpu", "--quiet",
+    ]  # fmt: skip
+    assert plada(*arguments) == 0
+    printed = capsys.readouterr().out
+    facts = json.loads((teacher / "model.json").read_text())
+    assert facts["metrics"]["epochs"] < 30 and facts["metrics"]["train_count"] == 12
+    assert facts["metrics"]["status"] == {"ok": 12, "format": 1} and "images: 1 format, 12 ok" in printed
+    assert plada("evaluate", teacher, target, "--split", "val", "--json", "--quiet", "--device", "cpu") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["count"] == facts["metrics"]["val_images"] == 8
+    assert found["accuracy"] == facts["metrics"]["val_accuracy"]
+    before = (teacher / "model.safetensors").read_bytes()
+    assert "already holds a model; use --force" in complain(capsys, *arguments)
+    assert (teacher / "model.safetensors").read_bytes() == before
+    assert plada(*arguments, "--force") == 0
+    assert "epochs" in complain(capsys, *arguments, "--force", "--epochs", 0)
+
+
+@pytest.mark.parametrize("fraction", ["0", "0.3"])
+def test_teach_without_a_test_split(fraction: str, backbone: Path, tmp_path: Path) -> None:
+    """Class folders alone: all is training data, less what is held out."""
+    image_folder(tmp_path / "both", {"a": 5, "b": 5})
+    code = plada(
+        "teach", tmp_path / "both" / "train", "-o", tmp_path / "t", "--arch", "test_efficientnet",
+        "--weights", backbone, "--mode", "head", "--input-size", 32, "--val-fraction", fraction, "--device", "cpu",
+        "--quiet",
+    )  # fmt: skip
+    assert code == 0
+    metrics = json.loads((tmp_path / "t" / "model.json").read_text())["metrics"]
+    assert "test_accuracy" not in metrics and metrics["train_images"] == (10 if fraction == "0" else 6)
+    assert metrics.get("val_images") == (None if fraction == "0" else 4)
+
+
 def test_teacher_killed_while_training_starts_again(backbone: Path, tmp_path: Path) -> None:
     """kill -9 in a full fine-tune leaves no half checkpoint, and the second run ends well."""
     target = image_folder(tmp_path / "target", {"a": 40, "b": 40})
@@ -267,3 +310,15 @@ def test_score_refuses_a_teacher_folder_without_a_teacher(tmp_path: Path, capsys
     write_teacher(tmp_path / "teacher")
     arguments[1] = tmp_path / "teacher"
     assert "images, the pool manifest 5" in complain(capsys, "score", "--table", tmp_path / "t", *arguments)
+
+
+def test_commands_of_the_guide_parse() -> None:
+    """Every command line in docs/guide.md is one that this version takes."""
+    from plada_format.cli.main import build_parser
+
+    lines = re.findall(r"^ {4}plada (.+)$", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.M)
+    assert {line.split()[0] for line in lines} >= {
+        "pool", "teach", "score", "select", "verify", "train", "evaluate", "experiment"
+    }  # fmt: skip
+    for line in lines:
+        assert build_parser().parse_args(shlex.split(line)).run

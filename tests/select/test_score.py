@@ -211,6 +211,38 @@ def test_unreadable_images_are_marked_and_never_selected(
     assert any("unreadable 3" in line for line in outcome.warnings)
 
 
+def test_images_of_another_size_are_scored_as_they_are(setup: tuple[Path, Path], tmp_path: Path) -> None:
+    """One image of another size among many squares of one size, and not where the sizes are sampled."""
+    import torch
+
+    from plada_train import Normalise, load_checkpoint, open_source
+    from plada_train.preprocess import square
+
+    folder, good = tmp_path / "images", pool_source(130)
+    folder.mkdir()
+    for i in range(130):
+        (folder / f"{i:03d}.jpg").write_bytes(good.read(i))
+    large = Image.open(io.BytesIO(good.read(3))).convert("RGB").resize((150, 120))
+    large.save(folder / "003.jpg", quality=95)
+    source = open_source(f"folder:{folder}")
+    job = context(tmp_path / "t", write_manifest(source, tmp_path / "m"), setup[1], source=source)
+    assert job.predictor.preprocess.source_size == 64  # it was not noticed beforehand
+    score_chunk(job, 0)
+    rule = load_checkpoint(setup[1]).model.preprocess
+    pixels, _ = square(source.read(3), rule)
+    assert pixels is not None and pixels.shape == (96, 96, 3)
+    with torch.no_grad():
+        logits = job.predictor.forward(Normalise(rule)(torch.from_numpy(pixels.copy())[None])).numpy()
+    from plada_select.scoretable import chunk_name
+    from plada_select.tensorfile import TensorFile
+
+    found = TensorFile.open(tmp_path / "t" / chunk_name(0)).read(["energy", "label"])
+    wanted = score_columns(logits)
+    assert found["energy"][3] == pytest.approx(wanted["energy"][0], abs=1e-4)
+    assert found["label"][3] == wanted["label"][0]
+    assert found["energy"][3] != pytest.approx(found["energy"][2], abs=1e-4)
+
+
 def test_one_image_pool(setup: tuple[Path, Path], tmp_path: Path) -> None:
     source = pool_source(1)
     manifest = write_manifest(source, tmp_path / "one.manifest")

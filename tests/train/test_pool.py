@@ -115,7 +115,7 @@ class Many(ImageSource):
     '''Real images under many names, so that there is more than one block.'''
     spec, has_groups = "many", True
     def __init__(self, inner): self.inner = inner
-    def __len__(self): return 3 * 65536 + 1000
+    def __len__(self): return 65536 + 40000
     def key(self, index): return f"{index:09d}"
     def group(self, index): return str(index // 50000)
     def read(self, index): return self.inner.read(index % 2000)
@@ -157,6 +157,26 @@ def test_parts_of_another_source_are_not_used(folder: Path, tmp_path: Path, pool
     build_manifest(open_source(str(folder)), target, name="n", progress=False)
     with pf.Manifest.open(target) as manifest:
         assert manifest.key(0) == "g0/000.jpg"
+
+
+def test_parts_are_made_anew_where_one_name_differs(pool_spec: str, tmp_path: Path) -> None:
+    inner = open_source(pool_spec)
+
+    class Named(type(inner)):  # type: ignore[misc]
+        odd = "x"
+
+        def key(self, index: int) -> str:
+            return self.odd if index == 777 else super().key(index)
+
+    class NoBar:
+        def update(self, count: int) -> None: ...
+
+    source = Named(pool_spec.removeprefix("npz:"))
+    first = pool_module._Parts(tmp_path / "p", source, "n", False, False)
+    assert first.build(0, 1, NoBar()) == first.done(0)
+    assert pool_module._Parts(tmp_path / "p", source, "n", False, False).done(0) == first.done(0)
+    Named.odd = "y"
+    assert pool_module._Parts(tmp_path / "p", source, "n", False, False).done(0) is None
 
 
 def test_whole_pool_is_as_it_says(folder: Path, manifest_path: Path) -> None:
@@ -234,6 +254,13 @@ def test_verify_resumes(folder: Path, manifest_path: Path, tmp_path: Path, monke
         report = verify_pool(Counting(), manifest, threads=1, progress=False, state_file=state)
         assert min(reads) == 40 and report.changed.tolist() == [3] and report.checked == 60
         assert not state.exists()
+
+
+def test_verify_needs_no_place_for_its_state(folder: Path, manifest_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pf.Manifest.open(manifest_path) as manifest:
+        state = tmp_path / "file" / "state.json"
+        assert verify_pool(open_source(str(folder)), manifest, progress=False, state_file=state).ok
 
 
 # ---- payload + pool

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import io
 import json
 import pickle
+import re
 import tarfile
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from plada_format.cli.main import main
 from plada_format.errors import UserError
 from plada_train import SubsetSource, open_source
 from plada_train.sources import FolderSource, ImageSource, split_spec
@@ -348,6 +354,79 @@ def test_remote_tar_parquet_and_packed(
         memory.pipe(f"/pool/{name}", (tmp_path / name).read_bytes())
         local, remote = open_source(str(tmp_path / name)), open_source(f"memory://pool/{name}")
         check_contract(remote, [(local.key(index), local.read(index)) for index in range(5)])
+
+
+class _Ranges(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder, and parts of files as object stores do, unless told not to."""
+
+    ranges = True
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        path = Path(self.translate_path(self.path))
+        if self.path.startswith("/broken"):
+            self.send_error(500)
+            return
+        if not (self.ranges and wanted and path.is_file()):
+            super().do_GET()
+            return
+        data = path.read_bytes()
+        first, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
+        self.send_header("Content-Length", str(last - first + 1))
+        self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        self.wfile.write(data[first : last + 1])
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """(URL, folder that it serves)."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    handler = functools.partial(_Ranges, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_web_server(web: tuple[str, Path], pool_images: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same keys, order and bytes over HTTP as from the disk."""
+    url, folder = web
+    fill(folder, ["f/b.jpg", "f/a b/2.jpg", "f/a b/ü#3%.jpg", "f/a.jpg", "f/.hidden.jpg"], pool_images)
+    write_tar(folder / "t.tar", [(f"{number}.jpg", data) for number, data in enumerate(pool_images[:5])])
+    write_parquet(folder / "p.parquet", pool_images[:5])
+    for local, remote in (
+        (f"folder:{folder}/f", f"folder:{url}/f"),
+        (f"{folder}/t.tar", f"{url}/t.tar"),
+        (f"{folder}/p.parquet", f"{url}/p.parquet"),
+    ):
+        here = open_source(local)
+        check_contract(open_source(remote), [(here.key(index), here.read(index)) for index in range(len(here))])
+    with pytest.raises(OSError, match=r"no\.tar"):
+        open_source(f"{url}/no.tar")
+    with pytest.raises(OSError, match="500"):
+        open_source(f"{url}/broken.tar")
+    monkeypatch.setattr(_Ranges, "ranges", False)
+    with pytest.raises(OSError, match=r"t\.tar: the server gives whole files only"):
+        open_source(f"{url}/t.tar")
+
+
+def test_pool_on_a_web_server(web: tuple[str, Path], pool_images: list[bytes], tmp_path: Path) -> None:
+    """A manifest of local images is that of the same images behind a URL."""
+    url, folder = web
+    fill(folder, [f"f/g{number % 3}/{number}.jpg" for number in range(12)], pool_images)
+    for name, spec in (("a", f"folder:{folder}/f"), ("b", f"folder:{url}/f")):
+        assert main(["pool", "build", spec, f"{tmp_path}/{name}.pladapool", "--name", "p", "--quiet"]) == 0
+    assert (tmp_path / "a.pladapool").read_bytes() == (tmp_path / "b.pladapool").read_bytes()
+    assert main(["pool", "verify", f"folder:{url}/f", f"{tmp_path}/a.pladapool", "--quiet"]) == 0
 
 
 def test_unknown_protocol_is_one_line() -> None:

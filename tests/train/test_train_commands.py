@@ -209,6 +209,60 @@ def test_recipes(world: Path, tmp_path: Path, recipe: str) -> None:
     assert not (tmp_path / "resume").exists()
 
 
+@pytest.mark.parametrize(
+    ("kept", "labels", "names"),
+    [([7], [0], ["only"]), ([3, 9, 40], [0, 0, 0], ["only"]), ([3, 9, 40, 41], [0, 2, 0, 2], ["a", "none", "b"])],
+    ids=["one image", "one class", "empty class"],
+)
+@pytest.mark.parametrize("recipe", ["auto", "finetune", "scratch"])
+def test_payloads_at_the_edge(
+    world: Path, tmp_path: Path, recipe: str, kept: list[int], labels: list[int], names: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """One image, one class, a class without images: they train, and the model never says the empty class."""
+    with pf.Manifest.open(world / "p.pladapool") as manifest:
+        pf.write(tmp_path / "e.plada", kept, labels, pool_size=200, num_classes=len(names), class_names=names,
+                 pool_fingerprint=manifest.fingerprint, metadata={"input": "32"})  # fmt: skip
+    more = ["--recipe", recipe, "--test", f"folder:{tmp_path}/test", *(["--epochs", 8] if recipe != "auto" else [])]
+    images = open_task(f"npz:{Path(__file__).parents[1]}/data/cifar10_ci.npz", val_fraction=0).split("test").source
+    for split in ("train", "test"):
+        for name in names:
+            (tmp_path / "test" / split / name).mkdir(parents=True)
+            (tmp_path / "test" / split / name / "1.webp").write_bytes(images.read(len(name)))
+    arguments = train_arguments(world, tmp_path / "s", *more)
+    arguments[1] = str(tmp_path / "e.plada")
+    assert plada(*arguments) == 0
+    assert f"{len(kept)} images of {len(names)} classes" in capsys.readouterr().out
+    found = json.loads((tmp_path / "s" / "metrics.json").read_text())["test"]
+    assert found["count"] == len(names)
+    if len(names) == 1:
+        assert found["accuracy"] == 1
+    elif recipe != "scratch":
+        assert sum(row[1] for row in found["confusion"]) == 0
+
+
+@pytest.mark.slow
+def test_onnx_of_a_trained_student(world: Path, tmp_path: Path, cifar_spec: str) -> None:
+    """``--onnx`` on the command line, with a hidden layer: the reference evaluator says what the checkpoint says."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    from plada_train import predict_logits
+    from plada_train.decode import decode_image
+
+    arguments = train_arguments(world, tmp_path / "s", "--recipe", "mlp", "--hidden", 16, "--onnx")
+    assert plada(*arguments) == 0
+    checkpoint, test = load_checkpoint(tmp_path / "s"), open_task(cifar_spec).split("test")
+    wanted, _ = predict_logits(checkpoint.model, test.subset(np.arange(12)).source, progress=False)
+    pixels = np.stack([decode_image(test.source.read(row))[0] for row in range(12)])
+    proto = onnx.load(str(tmp_path / "s" / "model.onnx"))
+    feed = {"pixels": pixels.transpose(0, 3, 1, 2).astype(np.float32)}
+    (found,) = ReferenceEvaluator(proto).run(None, feed)
+    assert np.abs(found - wanted).max() < 1e-3
+    facts = {entry.key: entry.value for entry in proto.metadata_props}
+    assert tuple(json.loads(facts["class_names"])) == checkpoint.class_names
+
+
 def test_targets_that_the_payload_lacks(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plada(*train_arguments(world, tmp_path / "s", "--targets", "average")) == 1
     assert "need soft labels, and the payload carries none" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,6 +171,31 @@ def test_keep_last() -> None:
     kept, _ = train(Recipe(3, keep="last"), validate=scripted([0.9, 0.1, 0.1]))
     plain, _ = train(Recipe(3))
     assert model_digest(kept) == model_digest(plain)
+
+
+@pytest.mark.parametrize("count", [1, 5, 9])
+def test_a_single_last_image_has_no_batch_statistics(count: int) -> None:
+    """Nine images in batches of four: the last batch has five, and every image is seen once an epoch."""
+    inputs, labels = blobs()
+    sizes: list[int] = []
+
+    class Watched(TensorData):
+        def batches(self, *arguments: Any) -> Any:
+            for batch, rows in super().batches(*arguments):
+                sizes.append(len(rows))
+                yield batch, rows
+
+    torch.manual_seed(0)
+    width = inputs.shape[1]
+    module = torch.nn.Sequential(torch.nn.BatchNorm1d(width), torch.nn.Linear(width, 3))
+    targets = Targets(labels[:count], 3)
+    result = run_loop(module, Watched(inputs[:count]), targets, Recipe(2, batch_size=4), device=CPU)
+    assert sizes == {1: [1], 5: [5], 9: [4, 5]}[count] * 2 and result.steps == len(sizes)
+    assert math.isfinite(result.history[-1]["loss"]) and result.history[-1]["lr"] > 0
+    plain = torch.nn.Sequential(torch.nn.Linear(width, 3))
+    sizes.clear()
+    run_loop(plain, Watched(inputs[:count]), targets, Recipe(1, batch_size=4), device=CPU)
+    assert sizes == {1: [1], 5: [4, 1], 9: [4, 4, 1]}[count]
 
 
 def test_divergence_and_no_data_are_errors() -> None:

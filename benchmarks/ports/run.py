@@ -1,0 +1,144 @@
+"""Decode times of all decoders side by side, in one run on the same files.
+
+    make ports && python -m benchmarks.ports.run [--rounds 5]      writes results.csv beside this file, prints a table
+
+Files: one selection of the acceptance set (101 classes, 141,971 of 14,197,114) by static and adaptive codecs, with
+every check but the content digest, which is timed apart. For scale: zstd and Brotli decompression of the paper's layout
+(gaps in the narrowest width, labels of one byte) with its parse into the same arrays. Each round runs every subject
+once; the best round counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import plada_format as pf
+from benchmarks import selections
+from benchmarks.report import machine
+from benchmarks.selections import Selection
+from plada_format import accel
+from plada_format.digest import content_digest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PAIRS = (("golomb", "huffman"), ("rans", "rans"), ("runs", "runs"), ("golomb", "fixed"), ("adaptive", "adaptive"))
+NATIVE = {
+    "C": [str(ROOT / "ports/c/build/plada-bench")],
+    "Rust": [str(ROOT / "ports/rust/target/release/bench")],
+    "Node": ["node", str(ROOT / "ports/js/bench.mjs")],
+}
+
+
+def best_of(call: Callable[[], object], repeats: int) -> float:
+    """Smallest CPU time of ``repeats`` calls, in milliseconds."""
+    times = []
+    for _ in range(repeats):
+        began = time.process_time()
+        call()
+        times.append(time.process_time() - began)
+    return 1000 * min(times)
+
+
+def native(name: str, path: Path) -> dict[str, float]:
+    """Milliseconds of a port's own bench program, without and of the digest."""
+    more = {"C": ["1"], "Rust": ["30"], "Node": ["--n", "30"]}[name]
+    done = subprocess.run([*NATIVE[name], str(path), *more], capture_output=True, text=True, check=True, cwd=ROOT)
+    found: dict[str, Any] = json.loads(done.stdout)
+    if name == "C":
+        return {
+            "decode": found["decode_without_digest_ms"],
+            "digest": found["decode_ms"] - found["decode_without_digest_ms"],
+            "zstd layout": found.get("zstd_layout_ms", 0.0),
+        }
+    if name == "Rust":
+        return {"decode": found["decode_ms"], "digest": found["digest_ms"]}
+    parts = found["milliseconds"]
+    return {"decode": parts["without_digest"]["best"], "digest": parts["digest"]["best"]}
+
+
+def python(mode: str, data: bytes, s: Selection) -> dict[str, float]:
+    """Milliseconds of plada_format, without and of the digest."""
+    repeats = 10 if mode == "numba" else 1
+    with accel.use(mode):
+        pf.decode(data)
+        whole = best_of(lambda: pf.decode(data), repeats)
+    digest = best_of(lambda: content_digest(s.pool_size, s.num_classes, s.indices, s.labels), repeats)
+    return {"decode": whole - digest, "digest": digest}
+
+
+def layouts(s: Selection) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What reads the paper's layout: gaps and labels in the narrowest width, in zstd -19 and Brotli 11."""
+    import brotli
+    import zstandard
+
+    gaps = np.diff(s.indices.astype(np.int64), prepend=0)
+    wide = np.dtype("u1" if gaps.max() < 1 << 8 else "<u2" if gaps.max() < 1 << 16 else "<u4")
+    raw = gaps.astype(wide).tobytes() + s.labels.astype(np.uint8).tobytes()
+    k = len(s.indices)
+
+    def parse(content: bytes) -> tuple[Any, Any]:
+        indices = np.cumsum(np.frombuffer(content, wide, k), dtype=np.uint32)
+        return indices, np.frombuffer(content, np.uint8, k, k * wide.itemsize).astype(np.uint16)
+
+    frame, stream = zstandard.ZstdCompressor(level=19).compress(raw), brotli.compress(raw, quality=11)
+    assert np.array_equal(parse(brotli.decompress(stream))[0], s.indices)
+    yield "zstd -19 + NumPy", lambda: parse(zstandard.ZstdDecompressor().decompress(frame))
+    yield "brotli 11 + NumPy", lambda: parse(brotli.decompress(stream))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    case = next(c for c in selections.cases([0.01]) if c.setting.classes == 101 and c.seed == 1)
+    s = selections.load(case)
+    best: dict[tuple[str, str], dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = {}
+        for index, label in PAIRS:
+            settings = {"pool_size": s.pool_size, "num_classes": s.num_classes}
+            data = pf.encode(s.indices, s.labels, index_codec=index, label_codec=label, **settings)
+            path = Path(folder) / f"{index}-{label}.plada"
+            path.write_bytes(data)
+            files[f"{index} + {label}"] = (data, path)
+        for _ in range(args.rounds):
+            for name, (data, path) in files.items():
+                for port in NATIVE:
+                    _keep(best, (name, port), native(port, path))
+                for mode in ("numba", "python") if name.startswith("adaptive") else ("numba", "numpy"):
+                    _keep(best, (name, f"Python, {mode}"), python(mode, data, s))
+            for name, call in layouts(s):
+                _keep(best, ("paper's layout", name), {"decode": best_of(call, 20)})
+    rows = [
+        {"file": file, "decoder": who, **{part: f"{ms:.3f}" for part, ms in found.items()}}
+        for (file, who), found in best.items()
+    ]
+    with open(HERE / "results.csv", "w", newline="") as out:
+        writer = csv.DictWriter(out, ["file", "decoder", "decode", "digest", "zstd layout"], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    (HERE / "machine.json").write_text(json.dumps(machine(), indent=1) + "\n", encoding="utf-8")
+    for row in rows:
+        print(f"{row['file']:22} {row['decoder']:18} {row['decode']:>9} ms, digest {row.get('digest', ''):>7}")
+    return 0
+
+
+def _keep(best: dict[Any, dict[str, float]], key: Any, found: dict[str, float]) -> None:
+    known = best.setdefault(key, found)
+    for part, value in found.items():
+        known[part] = min(known.get(part, value), value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Every decoder on the same files: vectors and fresh mutants (README.md)."""
