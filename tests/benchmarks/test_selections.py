@@ -92,6 +92,9 @@ def test_the_table_and_the_acceptance_set() -> None:
     names = [case.name for case in selections.cases()]
     assert len(names) == len(set(names)) == 105
     assert Case(ACCEPTANCE[3], 2, 0.005).name == "c101-n0.25-near-s2-p0.005"
+    small = selections.small_cases()
+    assert len({case.name for case in small}) == 42 and small[0].name == "c010-n0.40-far-s0-k100"
+    assert all(int(POOL_SIZE * case.keep) == case.count for case in small)  # what keep_lowest counts
 
 
 def test_generate_writes_what_load_reads(
@@ -104,11 +107,11 @@ def test_generate_writes_what_load_reads(
     case = Case(ACCEPTANCE[0], 0, 0.1)
     with pytest.raises(FileNotFoundError, match=r"python -m benchmarks\.selections"):
         selections.load(case)
-    selections.generate(keep=(0.1,))
+    selections.generate(keep=(0.1,), counts=())
     loaded = selections.load(case)
     energy, label = selections.score_pool(table, ACCEPTANCE[0], 0)
     indices, labels = selections.keep_lowest(energy, label, 0.1)
     assert np.array_equal(loaded.indices, indices) and np.array_equal(loaded.labels, labels)
     assert "1 files" in capsys.readouterr().out
-    selections.generate(keep=(0.1,))
+    selections.generate(keep=(0.1,), counts=())
     assert capsys.readouterr().out == ""  # nothing left to do
