@@ -103,7 +103,7 @@ def test_kinds_of_partition_do_what_they_are_for():
     with pytest.raises(UserError, match="cannot be dealt"):
         deal(labels[:3], 4, Partition(), 0)
     with pytest.raises(UserError, match="no Dirichlet draw"):
-        deal(labels, 5, Partition.parse("dirichlet:0.01"), 0, at_least=200)
+        deal(labels, 3, Partition.parse("dirichlet:0.01"), 0, at_least=333)
 
 
 def test_wrong_labels_are_all_wrong():
