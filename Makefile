@@ -23,7 +23,7 @@ export OMP_WAIT_POLICY := PASSIVE
 QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HYPOTHESIS_PROFILE=ci
 
 .NOTPARALLEL:
-.PHONY: setup test lint unit codec-checks demo ports fuzz conformance bench bench-gpu vectors dist clean
+.PHONY: setup test lint unit codec-checks demo ports federation fuzz conformance bench bench-gpu vectors dist clean
 
 setup: $(STAMP)
 
@@ -61,6 +61,10 @@ unit: $(STAMP)
 
 demo: $(STAMP)
 	@$(BIN)/python -m plada_select.demo
+
+# Flower's SuperLink and SuperNodes as processes of their own on this machine.
+federation: $(STAMP)
+	@$(QUIET) PLADA_REAL_FEDERATION=1 $(BIN)/python -m pytest -q -s tests/distill/test_flower_real.py
 
 fuzz: $(STAMP)
 	@$(BIN)/python fuzz/run.py --seconds $(FUZZ_SECONDS)
