@@ -12,7 +12,7 @@ from conformance.protocol import HANGS, OWN_CODES, Answer, Case
 from conformance.workers import Spec, Worker, capabilities
 from plada_format import ErrorCode
 
-ZSTD_FRAME = int(ErrorCode.ZSTD_FRAME)
+ZSTD_FRAME, CONTENT_DIGEST = int(ErrorCode.ZSTD_FRAME), int(ErrorCode.CONTENT_DIGEST)
 PLAIN = "python"  # without numba: slow, asked about a part only
 PLAIN_KEPT, PLAIN_CLASSES = 2_000, 64  # largest k, and K with soft labels, of the cases for it
 
@@ -47,8 +47,12 @@ class Verdicts:
 
     @property
     def about_frame(self) -> bool:
-        """They differ only in whether Zstandard can decompress a frame, which is the library's matter."""
-        others = {a for a in self.answers.values() if a.code != ZSTD_FRAME}
+        """They differ only in whether Zstandard can decompress a damaged frame, or to which bytes: the library's matter.
+
+        What the bytes are the content digest decides, so those that accept must still agree, and so must those that
+        fail with any other code.
+        """
+        others = {a for a in self.answers.values() if a.code not in (ZSTD_FRAME, CONTENT_DIGEST)}
         found = {a.code for a in self.answers.values()}
         return self.zstd and ZSTD_FRAME in found and len(others) <= 1 and not found & set(OWN_CODES)
 

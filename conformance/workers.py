@@ -72,7 +72,10 @@ SPECS = (
     Spec("rust", ("ports/rust/target/release/worker",), "make -C ports/rust", version=("rustc", "-V")),
     Spec("c", ("ports/c/build/plada-worker",), "make -C ports/c", version=("cc", "--version")),
     Spec(
-        "js", ("node", "ports/js/worker.mjs"), "npm --prefix ports/js run build:lib", version=("node", "-v"),
+        "js",
+        ("node", "ports/js/worker.mjs"),
+        "npm --prefix ports/js run build:lib",
+        version=("node", "-v"),
         needs=("ports/js/dist/index.js",),
     ),
     Spec("python-numba", _PYTHON, "", {"PLADA_ACCEL": "numba"}),

@@ -131,9 +131,7 @@ class CDecoder:
         indices, labels = np.empty(info.count, np.uint32), np.empty(info.count, np.uint16)
         scratch = self.scratch(info)
         memory = Memory(indices.ctypes.data, labels.ctypes.data, info.count, scratch.ctypes.data, len(scratch))
-        code = self.library.plada_decode(
-            data, ctypes.c_size_t(len(data)), ctypes.byref(options), ctypes.byref(memory)
-        )
+        code = self.library.plada_decode(data, ctypes.c_size_t(len(data)), ctypes.byref(options), ctypes.byref(memory))
         return Answer(code, *NOTHING) if code else Answer(OK, indices, labels)
 
     def _symbols(self, name: str, data: bytes, count: int) -> NDArray[np.uint8]:

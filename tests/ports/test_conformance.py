@@ -113,6 +113,9 @@ def test_differences_are_seen() -> None:
     assert Verdicts({"p": a, "q": frame}, True).about_frame
     assert not Verdicts({"p": a, "q": frame}, False).about_frame
     assert not Verdicts({"p": a, "q": frame, "r": b}, True).about_frame
+    other = Answer(int(ErrorCode.CONTENT_DIGEST))  # one library makes other bytes of a damaged frame
+    assert Verdicts({"p": frame, "q": other, "r": Answer(0, b"12345678", 1)}, True).about_frame
+    assert not Verdicts({"p": frame, "q": Answer(0, b"87654321", 1), "r": Answer(0, b"12345678", 1)}, True).about_frame
     hanging = Verdicts({"p": frame, "q": Answer(HANGS)}, True)
     assert not hanging.about_frame and hanging.frame_hangs
     assert not Verdicts({"p": frame, "q": Answer(HANGS)}, False).frame_hangs
