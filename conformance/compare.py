@@ -47,7 +47,7 @@ class Verdicts:
 
     @property
     def about_frame(self) -> bool:
-        """They differ only in whether Zstandard can decompress a damaged frame, or to which bytes: the library's matter.
+        """They differ only in whether Zstandard can decompress a damaged frame, or into which bytes.
 
         What the bytes are the content digest decides, so those that accept must still agree, and so must those that
         fail with any other code.
