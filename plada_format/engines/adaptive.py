@@ -113,7 +113,7 @@ def start_table() -> tuple[int, ...]:
 _compiled: dict[str, Any] = {}
 _shared: dict[Any, Any] = {}
 
-#: Images in one call from which compiling pays: it takes about 4 s once on a machine, 0.4 s from numba's cache, and plain
+#: Images in one call from which compiling pays: about 4 s once on a machine, 0.4 s from numba's cache, against plain
 #: Python about 13 microseconds an image for each of the streams that the encoder tries.
 WORTH_COMPILING = 60_000
 
