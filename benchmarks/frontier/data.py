@@ -118,17 +118,15 @@ class World:
         task = open_task(str(find(self.data, TASKS[name])), seed=seed, name=name)
         return TaskData(self, task)
 
-    def _features(self, role: str, source: Any, indices: NDArray[np.int64] | None = None) -> Floats:
+    def _features(self, role: str, source: Any) -> Floats:
         from plada_train import extract_features
 
-        found = extract_features(
-            self.models[role], source, indices, cache=self.cache, threads=self.threads, progress=False
-        )
+        found = extract_features(self.models[role], source, cache=self.cache, threads=self.threads, progress=False)
         return found.values
 
 
 class TaskData:
-    """A task and its features, computed where they are asked for."""
+    """A task and its features: one file each, read where needed."""
 
     def __init__(self, world: World, task: Task) -> None:
         self.world, self.task = world, task
@@ -136,5 +134,8 @@ class TaskData:
 
     def split(self, role: str, *names: str) -> tuple[Floats, NDArray[np.int64]]:
         """Features and labels of these splits together, for one backbone."""
+        path = self.world.cache / f"task-{self.task.name}-{role}.npy"
+        if not path.exists():
+            np.save(path, self.world._features(role, self.task.source))
         places = np.concatenate([self.task.positions(name) for name in names])
-        return self.world._features(role, self.task.source, places), self.labels[places]
+        return np.load(path, mmap_mode="r")[places], self.labels[places]

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -14,10 +14,10 @@ from plada_format.atomic import atomic_write
 
 from .curves import Curve, auto_curve, duel, mean_curve, ratio
 from .measure import Row
-from .policies import OURS, PAPER
+from .policies import ALL, OURS, PAPER
 from .tuned import TunedRow
 
-BUDGETS = (300, 1000, 4000, 16000)
+BUDGETS = (150, 300, 1000, 3000)
 PLAIN = "paper: lowest energy"
 
 
@@ -38,7 +38,7 @@ def write(rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = ()) -> 
 
 def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = ()) -> str:
     """Markdown: bytes at equal accuracy by task, auto against fixed policies by budget, really trained students."""
-    return "\n".join([_equal_accuracy(rows), _smallest(rows), _duels(rows), _tuned(tuned)])
+    return "\n".join([_equal_accuracy(rows), _policies(rows), _smallest(rows), _duels(rows), _tuned(tuned)])
 
 
 def order_table(path: Path) -> str:
@@ -55,6 +55,24 @@ def order_table(path: Path) -> str:
         means = [math.exp(fmean(math.log(int(line[name]) / int(line["shuffled"])) for line in mine)) for name in names]
         out.append(f"| {policy} | {float(keep):.1%} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
     return title + "\n".join(out) + "\n"
+
+
+def _policies(rows: Sequence[Row]) -> str:
+    """Every policy against equal quotas, on the seeds that both have."""
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    lines = ["| policy | " + " | ".join(tasks) + " | geometric mean | tasks |", "|---|" + "---:|" * (len(tasks) + 2)]
+    for policy in ALL:
+        cells, logs = [], []
+        for task in tasks:
+            mine = _of(rows, task, policy)
+            seeds = {row.seed for row in mine}
+            base = [row for row in _of(rows, task, "equal quotas") if row.seed in seeds]
+            found = ratio(mean_curve(mine, "ours"), mean_curve(base, "ours")) if mine and base else None
+            cells.append("–" if found is None else f"{found[0]:.2f}")
+            logs += [] if found is None else [math.log(found[0])]
+        mean = f"**{math.exp(fmean(logs)):.2f}**" if logs else "–"
+        lines.append(f"| {policy} | " + " | ".join(cells) + f" | {mean} | {len(logs)} |")
+    return "### Bytes at equal accuracy, over equal quotas; our codec for both\n\n" + "\n".join(lines) + "\n"
 
 
 def _smallest(rows: Sequence[Row]) -> str:
@@ -146,6 +164,18 @@ def _csv(rows: Sequence[Row], path: Path) -> Path:
     with atomic_write(path) as file:
         file.write(text.getvalue().encode())
     return path
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Rows that :func:`write` wrote; none where there is no such file."""
+    if not path.exists():
+        return []
+    kinds = {field.name: str(field.type) for field in fields(Row)}
+    convert = {"int": int, "float": float, "str": str}
+    with open(path, encoding="utf-8", newline="") as file:
+        return [
+            Row(**{name: convert[kinds[name]](text) for name, text in line.items()}) for line in csv.DictReader(file)
+        ]
 
 
 def _plots(rows: Sequence[Row], folder: Path) -> list[Path]:

@@ -3,11 +3,12 @@
     python -m benchmarks.frontier.run students --data FOLDER [--cache DIR] [--tasks ...] [--seeds 0 1 2] [--first]
     python -m benchmarks.frontier.run tuned --data FOLDER [--cache DIR]    # really trained students: hours; a GPU helps
     python -m benchmarks.frontier.run orders --data FOLDER [--cache DIR]   # bytes by order of the pool; no students
-    python -m benchmarks.frontier.run report       # tables of docs/frontier.md and plots, from rows.jsonl
+    python -m benchmarks.frontier.run report [--cache DIR]                 # rows.csv, tables of docs/frontier.md, plots
 
 Linear students on a frozen MobileNetV2, teacher a linear classifier on EfficientNet-Lite0, pool of 50,000 Tiny-ImageNet
-images. FOLDER holds the packed files of :mod:`benchmarks.frontier.data`. Rows lie in ``rows.jsonl`` beside this file;
-a run adds what is missing, so it can be stopped at any time. ``--first`` runs the headline's policies only.
+images. FOLDER holds the packed files of :mod:`benchmarks.frontier.data`. Rows lie in ``DIR/rows.jsonl``; a run adds
+what is missing, so it can be stopped at any time. ``report`` writes them to ``rows.csv`` beside this file, and reads
+that where DIR has none. ``--first`` runs the headline's policies only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .policies import ALL, FIRST
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parents[1] / "docs" / "frontier.md"
 BEGIN, END = "<!-- frontier: begin -->\n", "<!-- frontier: end -->\n"
-ROWS, TUNED = HERE / "rows.jsonl", HERE / "tuned.jsonl"
+ROWS, TUNED = "rows.jsonl", HERE / "tuned.jsonl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,12 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     orders.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
     orders.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     orders.add_argument("--threads", type=int)
-    actions.add_parser("report", help="tables and plots")
+    report = actions.add_parser("report", help="tables and plots")
+    report.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
     args = parser.parse_args(argv)
     if args.action == "report":
-        from .report import write
+        from .report import read_csv, write
 
-        for path in write(list(Rows(ROWS).rows.values()), HERE, list(tuned_part.read(TUNED).values())):
+        rows = list(Rows(args.cache / ROWS).rows.values()) or read_csv(HERE / "rows.csv")
+        for path in write(rows, HERE, list(tuned_part.read(TUNED).values())):
             print(path)
         text = (HERE / "tables.md").read_text(encoding="utf-8")
         before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
@@ -75,10 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         run_orders(world, HERE / "orders.csv", args.tasks)
         return 0
     if args.action == "tuned":
-        tuned_part.run(world, Rows(ROWS), TUNED, args.tasks, args.seeds, args.budgets, args.students)
+        tuned_part.run(world, Rows(args.cache / ROWS), TUNED, args.tasks, args.seeds, args.budgets, args.students)
         return 0
     policies = {name: policy for name, policy in ALL.items() if not args.first or name in FIRST}
-    run(world, Rows(ROWS), args.tasks, args.seeds, policies, args.largest)
+    run(world, Rows(args.cache / ROWS), args.tasks, args.seeds, policies, args.largest)
     return 0
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks.frontier.curves import at_budget, auto_curve, bytes_for, choose, duel, envelope, mean_curve, ratio
 from benchmarks.frontier.measure import Row, Rows
-from benchmarks.frontier.report import tables, write
+from benchmarks.frontier.report import read_csv, tables, write
 from benchmarks.frontier.tuned import TunedRow
 
 POINTS = st.lists(st.tuples(st.integers(60, 20_000), st.floats(0.1, 0.9)), min_size=1, max_size=12)
@@ -124,5 +124,7 @@ def test_the_report_holds_the_ratio(tmp_path: Path):
     paths = write(rows, tmp_path, [TunedRow("t", 0, "fine-tuned", "auto", 300, "equal quotas", 8, 290, 0.5)])
     assert "| t | fine-tuned | 300 | auto | 1 | 8 | 290 | 50.0 |" in paths[1].read_text()
     assert [path.name for path in paths] == ["rows.csv", "tables.md", "t.svg"] and all(path.exists() for path in paths)
+    assert sorted(read_csv(paths[0]), key=lambda one: one.key) == sorted(rows, key=lambda one: one.key)
+    assert read_csv(tmp_path / "none.csv") == []
     with pytest.raises(SystemExit):
         write([], tmp_path)
