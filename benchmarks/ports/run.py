@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,10 +53,10 @@ def best_of(call: Callable[[], object], repeats: int) -> float:
 
 def native(name: str, path: Path) -> dict[str, float]:
     """Milliseconds of a port's own bench program, without and of the digest."""
-    more = {"C": ["1"], "Rust": ["30"], "Node": ["--n", "30"]}[name]
+    more = {"Rust": ["30"], "Node": ["--n", "30"]}.get(name, ["1"])
     done = subprocess.run([*NATIVE[name], str(path), *more], capture_output=True, text=True, check=True, cwd=ROOT)
     found: dict[str, Any] = json.loads(done.stdout)
-    if name == "C":
+    if name.startswith("C"):
         return {
             "whole": found["decode_ms"],
             "digest": found["decode_ms"] - found["decode_without_digest_ms"],
@@ -101,6 +102,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+    if shutil.which("clang"):
+        subprocess.run(["make", "-C", str(ROOT / "ports/c"), "build/plada-bench-clang"], check=True, stdout=subprocess.DEVNULL)
+        NATIVE["C, clang"] = [str(ROOT / "ports/c/build/plada-bench-clang")]
     case = next(c for c in selections.cases([0.01]) if c.setting.classes == 101 and c.seed == 1)
     s = selections.load(case)
     best: dict[tuple[str, str], dict[str, float]] = {}

@@ -312,7 +312,7 @@ static unsigned plada__log2_up(uint32_t x)
 }
 
 #ifndef PLADA_SMALL
-static unsigned plada__ones(uint64_t x)
+PLADA__HOT unsigned plada__ones(uint64_t x)
 {
     x -= (x >> 1) & UINT64_C(0x5555555555555555);
     x = (x & UINT64_C(0x3333333333333333)) + ((x >> 2) & UINT64_C(0x3333333333333333));
@@ -751,7 +751,7 @@ static uint64_t plada__most(uint64_t a, uint64_t b)
 /* Words for a label stream of n symbols below A. */
 static uint64_t plada__label_words(unsigned codec, uint64_t n, uint32_t A)
 {
-    if (codec == 0x21 || codec == 0x22) return (uint64_t)A + PLADA__TABLE_WORDS;
+    if (codec == 0x21 || codec == 0x22) return (uint64_t)A + 2 * PLADA__TABLE_WORDS;
     if (codec == 0x23) return 2 * ((uint64_t)A + PLADA__TABLE_WORDS);
 #ifdef PLADA_ZSTD
     if (codec == 0x30) return (n * (A > 256 ? 2 : 1) + 3) / 4;
@@ -957,54 +957,147 @@ static int plada__block_check(plada__reader *in, uint32_t n, plada__block *block
     return plada__block_close(in, &copy);
 }
 
+#ifndef PLADA_SMALL
+/* Where the n one bits of part A lie, from its first bit on; the part is shorter than 2^32 bits. */
+static void plada__ones_at(const plada__reader *in, uint32_t n, uint32_t *places)
+{
+    uint32_t i = 0, place = 0;
+    size_t at;
+    for (at = in->at; i < n; at += 8, place += 64) {
+        uint64_t window = plada__load64(in, at);
+        uint32_t *p = places + i;
+        if (n - i >= 64 + 3) { /* there is room to write a few too many, which are written over afterwards */
+            for (i += plada__ones(window); window; p += 4) {
+                unsigned j;
+                PLADA__UNROLL
+                for (j = 0; j < 4; j++, window &= window - 1) p[j] = place + plada__ctz64(window | UINT64_C(1) << 63);
+            }
+        } else {
+            for (; window && i < n; window &= window - 1) places[i++] = place + plada__ctz64(window);
+        }
+    }
+}
+
+/* So many one bits, fewer than 32 */
+PLADA__HOT uint32_t plada__mask(uint32_t q)
+{
+    return (UINT32_C(1) << q) - 1;
+}
+
+/* Four values at a time lie within windows of 57 bits unless one is unusually large: part by part, in short loops. */
+/* M q + r from the quotient, the field and what starts with the extra bit; *used counts the extra bits */
+PLADA__HOT uint64_t plada__golomb(const plada__block *block, uint32_t q, uint32_t low, uint64_t flags, unsigned *used)
+{
+    uint32_t more = low >= block->threshold, extra = (uint32_t)(flags >> *used) & more;
+    *used += more;
+    return (uint64_t)q * block->divisor + low + ((low + extra - block->threshold) & (0 - more));
+}
+
+static void plada__fill_golomb(plada__block *from, uint32_t n, uint32_t *values)
+{
+    plada__block block = *from; /* which no store can change */
+    const unsigned width = block.width;
+    uint64_t wide = 0, value;
+    uint32_t i = 0, next = 0;
+    for (; n - i >= 4 && width <= 14; i += 4) {
+        uint32_t *v = values + i, mask = plada__mask(width);
+        uint32_t q0 = v[0] - next, q1 = v[1] - v[0] - 1, q2 = v[2] - v[1] - 1, q3 = v[3] - v[2] - 1;
+        uint64_t low = plada__load64(&block.in, block.b >> 3) >> (block.b & 7);
+        uint64_t flags = plada__load64(&block.in, block.c >> 3) >> (block.c & 7);
+        unsigned used = 0;
+        next = v[3] + 1;
+        wide |= value = plada__golomb(&block, q0, (uint32_t)low & mask, flags, &used);
+        v[0] = (uint32_t)value;
+        low >>= width;
+        wide |= value = plada__golomb(&block, q1, (uint32_t)low & mask, flags, &used);
+        v[1] = (uint32_t)value;
+        low >>= width;
+        wide |= value = plada__golomb(&block, q2, (uint32_t)low & mask, flags, &used);
+        v[2] = (uint32_t)value;
+        low >>= width;
+        wide |= value = plada__golomb(&block, q3, (uint32_t)low & mask, flags, &used);
+        v[3] = (uint32_t)value;
+        block.b += 4 * width;
+        block.c += used;
+    }
+    for (; i < n; i++, block.b += width) {
+        unsigned used = 0;
+        value = plada__golomb(&block, values[i] - next, plada__bits(&block.in, block.b, width),
+                              plada__load64(&block.in, block.c >> 3) >> (block.c & 7), &used);
+        next = values[i] + 1;
+        block.c += used;
+        wide |= value;
+        values[i] = (uint32_t)value;
+    }
+    from->c = block.c;
+    from->wide = wide >> 32 != 0;
+}
+
+static void plada__fill_exponential(plada__block *block, uint32_t n, uint32_t *values)
+{
+    const plada__reader in = block->in;
+    const unsigned width = block->width;
+    uint64_t b = block->b, c = block->c, wide = 0;
+    uint32_t i = 0, next = 0;
+    while (i < n) {
+        uint32_t end = i + 1;
+        if (n - i >= 4 && width <= 14) {
+            const uint32_t *place = values + i;
+            uint32_t q0 = place[0] - next, q1 = place[1] - place[0] - 1, q2 = place[2] - place[1] - 1, q3 = place[3] - place[2] - 1;
+            end = i + 4;
+            if ((q0 | q1 | q2 | q3) <= 15 && q0 + q1 + q2 + q3 <= 57) {
+                uint64_t extra = plada__load64(&in, c >> 3) >> (c & 7);
+                uint32_t *v = values + i;
+                next = place[3] + 1;
+                v[0] = plada__mask(q0) + ((uint32_t)extra & plada__mask(q0));
+                extra >>= q0;
+                v[1] = plada__mask(q1) + ((uint32_t)extra & plada__mask(q1));
+                extra >>= q1;
+                v[2] = plada__mask(q2) + ((uint32_t)extra & plada__mask(q2));
+                extra >>= q2;
+                v[3] = plada__mask(q3) + ((uint32_t)extra & plada__mask(q3));
+                c += q0 + q1 + q2 + q3;
+                if (width) {
+                    uint64_t low = plada__load64(&in, b >> 3) >> (b & 7);
+                    uint32_t mask = plada__mask(width);
+                    for (; i < end; i++, low >>= width) values[i] = (values[i] << width) + ((uint32_t)low & mask);
+                    b += 4 * width;
+                }
+                i = end;
+                continue;
+            }
+        }
+        for (; i < end; i++, b += width) {
+            uint32_t q = values[i] - next;
+            uint64_t value = ((uint64_t)1 << (q & 63)) - 1;
+            next = values[i] + 1;
+            value += plada__load64(&in, c >> 3) >> (c & 7) & value;
+            value = (value << width) + plada__bits(&in, b, width);
+            wide |= value >> 32 | (q > 32 - width);
+            c += q;
+            values[i] = (uint32_t)value;
+        }
+    }
+    block->c = c;
+    block->wide = wide != 0;
+}
+#endif
+
 /* Reads a whole block into an array. */
 static int plada__block_fill(plada__reader *in, uint32_t n, uint32_t *values)
 {
     plada__block block;
-    uint32_t i = 0;
+    uint32_t i;
     PLADA__TRY(plada__block_open(in, n, &block));
-#ifdef PLADA_SMALL
-    for (; i < n; i++) values[i] = plada__block_next(&block);
-#else /* part by part: loops that are short enough for the registers */
-    {
-        const plada__reader bytes = *in; /* which no store can change */
-        const uint32_t divisor = block.divisor, threshold = block.threshold;
-        const unsigned width = block.width;
-        uint64_t b = block.b, c = block.c, window, previous = (uint64_t)in->at * 8, wide = 0;
-        size_t at;
-        for (at = in->at; i < n; at += 8) {
-            window = plada__load64(&bytes, at);
-            for (; window && i < n; window &= window - 1) {
-                uint64_t position = (uint64_t)at * 8 + plada__ctz64(window), q = position - previous;
-                previous = position + 1;
-                wide |= q;
-                values[i++] = (uint32_t)q;
-            }
-        }
-        wide >>= 32;
-        if (divisor) {
-            for (i = 0; i < n; i++, b += width) {
-                uint32_t low = plada__bits(&bytes, b, width), more = low >= threshold;
-                uint32_t extra = plada__bits(&bytes, c, 1) & more, q = values[i];
-                uint64_t value = (uint64_t)q * divisor + low + ((low + extra - threshold) & (0 - more));
-                c += more;
-                wide |= value >> 32;
-                values[i] = (uint32_t)value;
-            }
-        } else {
-            for (i = 0; i < n; i++, b += width) {
-                uint32_t q = values[i], low = plada__bits(&bytes, b, width);
-                uint64_t value = ((uint64_t)1 << (q & 63)) - 1;
-                value = ((value + (plada__load64(&bytes, c >> 3) >> (c & 7) & value)) << width) + low;
-                wide |= value >> 32 | (q > 32 - width);
-                c += q;
-                values[i] = (uint32_t)value;
-            }
-        }
-        block.c = c;
-        block.wide = wide != 0;
+#ifndef PLADA_SMALL
+    if (block.b - (uint64_t)in->at * 8 <= UINT32_C(0xFFFFFFFF)) {
+        plada__ones_at(in, n, values);
+        if (block.divisor) plada__fill_golomb(&block, n, values);
+        else plada__fill_exponential(&block, n, values);
+        return plada__block_close(in, &block);
     }
 #endif
+    for (i = 0; i < n; i++) values[i] = plada__block_next(&block);
     return plada__block_close(in, &block);
 }
 
@@ -1083,32 +1176,45 @@ static void plada__sink_start(plada__sink *sink, uint16_t *wide, uint8_t *narrow
 typedef struct plada__huffman {
     const uint32_t *sorted; /* members in the order of (length, symbol) */
 #ifndef PLADA_SMALL
-    const uint32_t *lookup; /* by the next PLADA_TABLE_BITS bits: symbol | length << 16; 0: a longer word */
+    const uint32_t *lookup; /* by the next PLADA_TABLE_BITS bits, two words: the next symbol and, << 16, the one after it;
+                               length of both | symbols << 8 | length of the first << 16. If the second's code word does
+                               not lie within the bits, symbols is 1; if the first's does not, all is 0. */
 #endif
     uint32_t members;
     uint32_t count[17];
 } plada__huffman;
 
 #ifndef PLADA_SMALL
+enum { PLADA__LOOKUPS = 57 / PLADA_TABLE_BITS };
+
 static void plada__huffman_lookup(const plada__huffman *code, uint32_t *lookup)
 {
     uint32_t word = 0, place = 0, i, length;
-    memset(lookup, 0, sizeof *lookup * PLADA__TABLE_WORDS);
+    memset(lookup, 0, 2 * sizeof *lookup * PLADA__TABLE_WORDS);
     for (length = 1; length <= 16 && length <= PLADA_TABLE_BITS; length++) {
         for (word <<= 1, i = 0; i < code->count[length]; i++, word++, place++) {
             uint32_t reversed = 0, bit;
             for (bit = 0; bit < length; bit++) reversed |= (word >> bit & 1) << (length - 1 - bit);
             for (; reversed < PLADA__TABLE_WORDS; reversed += UINT32_C(1) << length) {
-                lookup[reversed] = code->sorted[place] | length << 16;
+                lookup[2 * reversed] = code->sorted[place];
+                lookup[2 * reversed + 1] = length | 1 << 8 | length << 16;
             }
         }
+    }
+    for (word = 0; word < PLADA__TABLE_WORDS; word++) {
+        uint32_t *entry = lookup + 2 * word, first = entry[1] >> 16;
+        const uint32_t *after = lookup + 2 * (word >> first);
+        length = after[1] >> 16;
+        if (!first || !length || first + length > PLADA_TABLE_BITS) continue;
+        entry[0] |= after[0] << 16;
+        entry[1] = (first + length) | 2 << 8 | first << 16;
     }
 }
 #endif
 
 static int plada__huffman_open(plada__reader *in, uint32_t A, uint32_t *scratch, plada__huffman *code)
 {
-    uint32_t *sorted = scratch + PLADA__TABLE_WORDS;
+    uint32_t *sorted = scratch + 2 * PLADA__TABLE_WORDS;
     uint32_t start[17], i, sum = 0, length_0;
     plada__set set;
     plada__block lengths, copy;
@@ -1174,8 +1280,8 @@ PLADA__COLD uint32_t plada__huffman_long(const plada__huffman *code, uint64_t wi
 PLADA__HOT uint32_t plada__huffman_word(const plada__huffman *code, uint64_t window)
 {
 #ifndef PLADA_SMALL
-    uint32_t entry = code->lookup[window & (PLADA__TABLE_WORDS - 1)];
-    if (entry) return entry;
+    const uint32_t *entry = code->lookup + 2 * (window & (PLADA__TABLE_WORDS - 1));
+    if (entry[1]) return (entry[0] & 0xFFFF) | (entry[1] >> 16) << 16;
 #endif
     return plada__huffman_long(code, window);
 }
@@ -1189,6 +1295,38 @@ static uint32_t plada__huffman_next(const plada__huffman *code, const plada__rea
     return entry & 0xFFFF;
 }
 
+#ifndef PLADA_SMALL
+/* Reads symbols, all but a few of n if they are many, and counts them in *read: as many look-ups at a time as one window
+   surely holds, each of one symbol or two. */
+static int plada__huffman_most(const plada__huffman *from, const plada__reader *in, uint64_t *place, uint32_t n,
+                               uint16_t *symbols, uint32_t *read)
+{
+    const plada__huffman code = *from; /* copies that no store can change */
+    const plada__reader bytes = *in;
+    uint64_t at = *place;
+    uint32_t i = 0;
+    while (code.members > 1 && n - i > 2 * PLADA__LOOKUPS) {
+        uint64_t window = plada__load64(&bytes, at >> 3) >> (at & 7);
+        unsigned t;
+        for (t = 0; t < PLADA__LOOKUPS; t++) {
+            const uint32_t *entry = code.lookup + 2 * (window & (PLADA__TABLE_WORDS - 1));
+            const uint32_t lengths = entry[1];
+            if (!lengths) break;
+            symbols[i] = (uint16_t)entry[0];
+            symbols[i + 1] = (uint16_t)(entry[0] >> 16); /* if there is none, the next one takes its place */
+            i += lengths >> 8 & 3;
+            window >>= lengths & 63;
+            at += lengths & 63;
+        }
+        if (t < PLADA__LOOKUPS) symbols[i++] = (uint16_t)plada__huffman_next(&code, &bytes, &at);
+        if (at > (uint64_t)bytes.size * 8) return PLADA_STREAM_TRUNCATED;
+    }
+    *place = at;
+    *read = i;
+    return PLADA_OK;
+}
+#endif
+
 static int plada__label_huffman(plada__reader *in, uint32_t n, uint32_t A, plada__sink *sink, uint32_t *scratch)
 {
     plada__huffman code;
@@ -1200,26 +1338,13 @@ static int plada__label_huffman(plada__reader *in, uint32_t n, uint32_t A, plada
         return plada__end(in);
     }
     at = (uint64_t)in->at * 8;
-#ifdef PLADA_SMALL
+#ifndef PLADA_SMALL
+    if (sink->wide) PLADA__TRY(plada__huffman_most(&code, in, &at, n, sink->wide, &i));
+#endif
     for (; i < n; i++) {
         plada__put(sink, i, plada__huffman_next(&code, in, &at));
         if (at > bits) return PLADA_STREAM_TRUNCATED;
     }
-#else
-    while (i < n) {
-        uint64_t window = plada__load64(in, at >> 3) >> (at & 7);
-        unsigned left = 57; /* bits that are surely loaded */
-        do {
-            uint32_t entry = plada__huffman_word(&code, window), length = entry >> 16;
-            plada__put(sink, i, entry & 0xFFFF);
-            window >>= length;
-            left -= length;
-            at += length;
-            i++;
-        } while (left >= 16 && i < n);
-        if (at > bits) return PLADA_STREAM_TRUNCATED;
-    }
-#endif
     PLADA__TRY(plada__padding(in, at));
     return plada__end(in);
 }
@@ -1470,24 +1595,38 @@ static int plada__index_golomb(plada__reader *in, const plada__job *job)
 
 static int plada__index_runs(plada__reader *in, const plada__job *job)
 {
-    plada__block skips, lengths;
-    uint32_t runs, run, image = 0, n = 0;
+    plada__block lengths;
+    uint32_t runs, run, image = 0, n = 0, *skips;
     uint64_t skipped = 0, kept = 0;
     PLADA__TRY(plada__varint(in, &runs, PLADA_STREAM_TRUNCATED));
     if (runs < 1 || runs > job->k) return PLADA_PARAMETER;
-    PLADA__TRY(plada__block_check(in, runs, &skips, &skipped));
-    if (runs > 1) PLADA__TRY(plada__block_check(in, runs - 1, &lengths, &kept));
-    PLADA__TRY(plada__end(in));
-    kept += runs - 1;
-    skipped += runs - 1;
-    if (kept >= job->k || skipped + job->k > job->N) return PLADA_INDEX_RANGE;
+    /* Skips wait at the end of the array: each run that is still to come fills one place at least. */
+    skips = job->indices + (job->k - runs);
+    PLADA__TRY(plada__block_fill(in, runs, skips));
+    for (run = 0; run < runs; run++) skipped += skips[run];
+    if (runs > 1) PLADA__TRY(plada__block_open(in, runs - 1, &lengths));
     for (run = 0; run < runs; run++) {
-        uint32_t end;
-        image += plada__block_next(&skips) + (run > 0);
-        end = run + 1 < runs ? n + plada__block_next(&lengths) + 1 : job->k;
+        uint32_t length = run + 1 < runs ? plada__block_next(&lengths) : 0, end;
+        kept += length;
+        if (kept > job->k - runs) continue; /* the rest is read for its errors */
+        end = run + 1 < runs ? n + length + 1 : job->k;
+        image += skips[run] + (run > 0);
+#ifndef PLADA_SMALL
+        if (job->k - runs + run + 1 - n >= 4) { /* most runs are as short as that */
+            job->indices[n] = image, job->indices[n + 1] = image + 1;
+            job->indices[n + 2] = image + 2, job->indices[n + 3] = image + 3;
+            if (end - n <= 4) {
+                image += end - n;
+                n = end;
+                continue;
+            }
+        }
+#endif
         while (n < end) job->indices[n++] = image++;
     }
-    return PLADA_OK;
+    if (runs > 1) PLADA__TRY(plada__block_close(in, &lengths));
+    PLADA__TRY(plada__end(in));
+    return kept > job->k - runs || skipped + runs - 1 + job->k > job->N ? PLADA_INDEX_RANGE : PLADA_OK;
 }
 
 /* 6.4: S(a), 65536 times the share of the distribution that is at a or above, for a half-life of P / 256 */
@@ -1625,30 +1764,51 @@ static int plada__label_runs(plada__reader *in, uint32_t n, uint32_t A, plada__s
     plada__huffman code;
     plada__block lengths;
     uint64_t start, at, bits = (uint64_t)in->size * 8, sum = 0;
-    uint32_t runs, run, i = 0, previous = A;
+    uint32_t runs, run = 0, i = 0, previous = A;
+    uint16_t *waiting = 0; /* labels of the runs, at the end of the array as in index-runs */
     int equal = 0;
     PLADA__TRY(plada__varint(in, &runs, PLADA_STREAM_TRUNCATED));
     if (runs < 1 || runs > n) return PLADA_PARAMETER;
     PLADA__TRY(plada__huffman_open(in, A, scratch, &code));
     start = at = (uint64_t)in->at * 8;
-    for (run = 0; run < runs; run++) {
+#ifndef PLADA_SMALL
+    if (sink->wide) {
+        waiting = sink->wide + (n - runs);
+        PLADA__TRY(plada__huffman_most(&code, in, &at, runs, waiting, &run));
+    }
+#endif
+    for (; run < runs; run++) {
         uint32_t label = plada__huffman_next(&code, in, &at);
         if (at > bits) return PLADA_STREAM_TRUNCATED;
-        equal |= label == previous;
-        previous = label;
+        if (waiting) waiting[run] = (uint16_t)label;
     }
     PLADA__TRY(plada__padding(in, at));
-    if (runs > 1) PLADA__TRY(plada__block_check(in, runs - 1, &lengths, &sum));
-    PLADA__TRY(plada__end(in));
-    if (equal) return PLADA_NON_CANONICAL;
-    if (sum + runs - 1 >= n) return PLADA_LABEL_RANGE;
+    if (runs > 1) PLADA__TRY(plada__block_open(in, runs - 1, &lengths));
     for (run = 0, at = start; run < runs; run++) {
-        uint32_t label = plada__huffman_next(&code, in, &at);
-        uint32_t end = run + 1 < runs ? i + plada__block_next(&lengths) + 1 : n;
+        uint32_t label = waiting ? waiting[run] : plada__huffman_next(&code, in, &at), end;
+        uint32_t length = run + 1 < runs ? plada__block_next(&lengths) : 0;
+        sum += length;
+        equal |= label == previous;
+        previous = label;
+        if (sum > n - runs) continue; /* the rest is read for its errors */
+        end = run + 1 < runs ? i + length + 1 : n;
+#ifndef PLADA_SMALL
+        if (waiting && n - runs + run + 1 - i >= 4) {
+            uint16_t *labels = sink->wide + i;
+            labels[0] = labels[1] = labels[2] = labels[3] = (uint16_t)label;
+            if (end - i <= 4) {
+                i = end;
+                continue;
+            }
+        }
+#endif
         plada__put_run(sink, i, end, label);
         i = end;
     }
-    return PLADA_OK;
+    if (runs > 1) PLADA__TRY(plada__block_close(in, &lengths));
+    PLADA__TRY(plada__end(in));
+    if (equal) return PLADA_NON_CANONICAL;
+    return sum > n - runs ? PLADA_LABEL_RANGE : PLADA_OK;
 }
 
 static int plada__label_rans(plada__reader *in, uint32_t n, uint32_t A, plada__sink *sink, uint32_t *scratch)
@@ -1843,8 +2003,8 @@ static int plada__positions(plada__coder *coder, uint32_t first, uint32_t n, uin
     return PLADA_OK;
 }
 
-/* 5.7. States are kept as s + 2^15: 16 * (x + 2048) + level. */
-enum { PLADA__HALF = 1 << 15 };
+/* 5.7. States are kept as 4096 * level + x + 2048: most have the last level, and their part of the table is small. */
+enum { PLADA__HALF = 2048 };
 
 typedef struct plada__mixer {
     plada__coder coder;
@@ -1895,7 +2055,7 @@ static uint32_t plada__stretch(const uint32_t *squash, uint32_t p)
 
 static uint32_t plada__state(const plada__mixer *mixer, uint32_t p, uint32_t level)
 {
-    return 16 * plada__stretch(mixer->squash, plada__clamp(p, 64, 65472)) + level;
+    return 4096 * level + plada__stretch(mixer->squash, plada__clamp(p, 64, 65472));
 }
 
 static void plada__mixer_tables(plada__mixer *mixer, plada__job *job)
@@ -1917,8 +2077,8 @@ static void plada__mixer_tables(plada__mixer *mixer, plada__job *job)
             while (one < 4095 && squash[one] < up) one++;
             while (zero < x && squash[zero + 1] <= down) zero++;
             /* 2048 is a multiple of every step */
-            next[16 * x + level] = (16 * zero + level + (level < 15 && zero % step == 0))
-                                 | (16 * one + level + (level < 15 && one % step == 0)) << 16;
+            next[4096 * level + x] = (4096 * (level + (level < 15 && zero % step == 0)) + zero)
+                                   | (4096 * (level + (level < 15 && one % step == 0)) + one) << 16;
         }
     }
 }
@@ -1939,7 +2099,7 @@ PLADA__HOT uint32_t plada__mixed(const plada__mixer *mixer, plada__coder *coder,
     PLADA__UNROLL
     for (i = 0; i < n; i++) {
         s[i] = plada__get16(states[i]);
-        x[i] = (int32_t)(s[i] >> 4) - 2048;
+        x[i] = (int32_t)(s[i] & 4095) - 2048;
         sum += weights[i] * x[i];
     }
     sum >>= 16;
@@ -2315,7 +2475,7 @@ static int plada__label_mixed(plada__label_model *model, plada__job *job, int gr
                     plada__set16(states[3], PLADA__HALF);
                 }
                 bit = plada__mixed(&model->mixer, &coder, 4, model->weights[depth], states);
-                if ((plada__get16(states[2]) & 15) == 8) plada__set16(states[2], plada__get16(states[2]) - 1);
+                if (plada__get16(states[2]) >> 12 == 8) plada__set16(states[2], plada__get16(states[2]) - 4096);
                 node = 2 * node + bit;
             }
             label = node - A;
