@@ -103,7 +103,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     if shutil.which("clang"):
-        subprocess.run(["make", "-C", str(ROOT / "ports/c"), "build/plada-bench-clang"], check=True, stdout=subprocess.DEVNULL)
+        built = ["make", "-s", "-C", str(ROOT / "ports/c"), "build/plada-bench-clang"]
+        subprocess.run(built, check=True)
         NATIVE["C, clang"] = [str(ROOT / "ports/c/build/plada-bench-clang")]
     case = next(c for c in selections.cases([0.01]) if c.setting.classes == 101 and c.seed == 1)
     s = selections.load(case)
