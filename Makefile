@@ -42,8 +42,8 @@ test: lint codec-checks unit
 lint: $(STAMP)
 	@echo "== ruff"
 	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
-	@echo "== mypy --strict plada_format"
-	@$(BIN)/mypy --strict plada_format
+	@echo "== mypy --strict"
+	@$(BIN)/mypy --strict plada_format plada_select plada_train
 
 # The codec again with every array access of the kernels checked, and with the kernels as plain Python.
 codec-checks: $(STAMP)

@@ -156,4 +156,5 @@ def agreement(groups: Groups, indices: NDArray[np.integer], labels: NDArray[np.i
     shares = np.maximum(np.bincount(given, minlength=num_classes), 1) / max(1, len(given))
     codes = group * num_classes + given
     _, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    return (counts[place] - 1 + shares[given]) / sizes[group]
+    density: NDArray[np.float64] = (counts[place] - 1 + shares[given]) / sizes[group]
+    return density

@@ -124,7 +124,7 @@ def kmeans(points: Floats, count: int, seed: int) -> Floats:
     rows = np.ascontiguousarray(points, np.float32)
     count = min(count, len(rows))
     if count == 1:
-        return rows.mean(0, keepdims=True)
+        return np.asarray(rows.mean(0, keepdims=True), np.float32)
     method = faiss.Kmeans(
         rows.shape[1], count, niter=_ROUNDS, seed=seed + 1, verbose=False, min_points_per_centroid=1,
         max_points_per_centroid=1 << 20,

@@ -57,7 +57,7 @@ def _contest(demo: Demo, done: dict[str, Any]) -> Contest:
     student = HeadStudent(
         demo.backbone,
         class_names=demo.task.class_names,
-        pool_features=demo.pool_rows,  # type: ignore[arg-type]
+        pool_features=demo.pool_rows,
         test_features=demo.features(test, "test features").values,
         test_labels=test.labels,
         cache=plan.path("cache"),
@@ -88,10 +88,10 @@ def _with_basis(demo: Demo, contest: Contest) -> Contest:
         demo.backbone,
         class_names=student.class_names,
         pool_features=demo.pool_rows,
-        test_features=student.test_features,  # type: ignore[attr-defined]
-        test_labels=student.test_labels,  # type: ignore[attr-defined]
+        test_features=student.test_features,
+        test_labels=student.test_labels,
         pool_status=status,
-    )  # type: ignore[call-arg]
+    )
     return replace(contest, student=other, payload_accuracies=contest.payload_result.accuracies)
 
 
@@ -122,7 +122,7 @@ def check_leakage(demo: Demo) -> dict[str, Any]:
 
     kept = pf.read(demo.plan.path("task.plada")).indices.astype(np.int64)
     test = demo.task.split("test").source
-    found = leakage_check(demo.images, test, kept=kept, threads=demo.plan.threads).to_json()
+    found: dict[str, Any] = leakage_check(demo.images, test, kept=kept, threads=demo.plan.threads).to_json()
     print(
         f"      {found['exact_pairs']} exact and {found['near_pairs']} near duplicates of test images in the pool;"
         f" {found['kept']} of these pool images are in the payload"

@@ -123,7 +123,7 @@ def within_work(arms: Sequence[Arm], most: int | None) -> list[Arm]:
     if most is None:
         return list(arms)
     union: np.ndarray = np.zeros(0, np.uint32)
-    out = []
+    out: list[Arm] = []
     for arm in arms:
         larger = np.union1d(union, arm.selection.indices)
         if out and len(larger) > most:

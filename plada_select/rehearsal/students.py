@@ -143,8 +143,8 @@ class ProxyStudent:
     def _usable(self, indices: NDArray[Any]) -> NDArray[np.bool_] | None:
         status = getattr(self.rows, "status", None)
         if self.pool_status is not None:
-            return self.pool_status[indices] < _UNUSABLE
-        return None if status is None else status(indices) < _UNUSABLE
+            return np.asarray(self.pool_status[indices] < _UNUSABLE)
+        return None if status is None else np.asarray(status(indices) < _UNUSABLE)
 
 
 class TunedFinalist:
