@@ -53,7 +53,7 @@ def best_of(call: Callable[[], object], repeats: int) -> float:
 
 def native(name: str, path: Path) -> dict[str, float]:
     """Milliseconds of a port's own bench program, without and of the digest."""
-    more = {"Rust": ["30"], "Node": ["--n", "30"]}.get(name, ["1"])
+    more = {"Rust": ["30"], "Node": ["--n", "200"]}.get(name, ["1"])
     done = subprocess.run([*NATIVE[name], str(path), *more], capture_output=True, text=True, check=True, cwd=ROOT)
     found: dict[str, Any] = json.loads(done.stdout)
     if name.startswith("C"):

@@ -96,28 +96,31 @@ function expValues(s: Stream, values: Uint32Array, order: number, start: number,
   const n = values.length;
   const most = 32 - order;
   const usual = Math.min(most, 31) | 0;
-  let extras = 0;
-  for (let j = 0; j < n; j++) {
-    const q = values[j];
-    if (q > most) s.fail("INDEX_RANGE", `value ${j} of the ${what} is 2^32 or more`);
-    extras += q;
-  }
+  const tooMuch = (j: number): never => s.fail("INDEX_RANGE", `value ${j} of the ${what} is 2^32 or more`);
   const last = s.length * 8;
   const partC = start + n * order;
-  if (partC > last) s.truncated(`part B of the ${what}`);
-  if (partC + extras > last) s.truncated(`part C of the ${what}`);
+  const extras = start - s.pos * 8 - n; // the zero bits of part A
+  if (partC + extras > last) {
+    const wrong = values.findIndex((q) => q > most); // which comes before bits that are missing
+    if (wrong >= 0) tooMuch(wrong);
+    s.truncated(`part ${partC > last ? "B" : "C"} of the ${what}`);
+  }
   const words = s.words();
-  const mask = order === 0 ? 0 : -1 >>> (32 - order);
+  const mask = -1 >>> (32 - order);
   let tooLarge = -1;
   let wb = Math.floor(start / 32);
   let bb = start % 32;
   let wc = Math.floor(partC / 32);
   let bc = partC % 32;
   for (let j = 0; j < n; j++) {
-    const low = ((words[wb] >>> bb) | ((words[wb + 1] << 1) << (31 - bb))) & mask;
-    bb += order;
-    wb += bb >>> 5;
-    bb &= 31;
+    let low = 0;
+    if (order > 0) {
+      low = ((words[wb] >>> bb) | ((words[wb + 1] << 1) << (31 - bb))) & mask;
+      bb += order;
+      wb += bb >>> 5;
+      bb &= 31;
+    }
+    if (values[j] > most) tooMuch(j);
     const q = values[j] | 0; // at most 32: keeps the sums below whole numbers of 32 bits
     let extra = (words[wc] >>> bc) | ((words[wc + 1] << 1) << (31 - bc));
     bc += q;
@@ -135,7 +138,7 @@ function expValues(s: Stream, values: Uint32Array, order: number, start: number,
       if (tooLarge < 0) tooLarge = j;
     } else values[j] = (2 ** q - 1) * 2 ** order + low;
   }
-  if (tooLarge >= 0) s.fail("INDEX_RANGE", `value ${tooLarge} of the ${what} is 2^32 or more`);
+  if (tooLarge >= 0) tooMuch(tooLarge);
   return partC + extras;
 }
 
