@@ -26,6 +26,16 @@ def print_table(rows: Sequence[Mapping[str, object]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def replace_between(path: Path, name: str, text: str) -> None:
+    """Put ``text`` between the marks ``<!-- name: begin -->`` and ``<!-- name: end -->`` of a document."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise SystemExit(f"{path}: the marks {begin.strip()} and {end.strip()} are missing")
+    path.write_text(f"{before}{begin}\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
 def write_csv(name: str, rows: Sequence[Mapping[str, object]]) -> Path:
     """Write rows to ``benchmarks/results/name``, whole or not at all; the columns are the keys of the first row."""
     RESULTS.mkdir(exist_ok=True)

@@ -15,10 +15,11 @@ import shutil
 import sys
 from pathlib import Path
 
+from ..report import replace_between
+
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parents[1] / "docs" / "results.md"
 RESULTS = HERE / "results"
-BEGIN, END = "<!-- experiment: begin -->\n", "<!-- experiment: end -->\n"
 TASKS = {
     "cifar10": "cifar10_12k_webp_lossless.npz",
     "caltech101": "caltech101_64.npz",
@@ -67,9 +68,7 @@ def write_docs() -> None:
     from plada_select.experiment.tables import markdown
 
     text = markdown(read_csv(RESULTS / "results.csv"), plots="../benchmarks/experiment/results/plots")
-    before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    DOCS.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    replace_between(DOCS, "experiment", text.rstrip("\n"))
 
 
 def main() -> int:

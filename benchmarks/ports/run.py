@@ -1,6 +1,7 @@
 """Decode times of all decoders side by side, in one run on the same files.
 
-    make ports && python -m benchmarks.ports.run [--rounds 5]      writes results.csv beside this file, prints a table
+    make ports && python -m benchmarks.ports.run [--rounds 5]      writes results.csv and the table of docs/benchmarks.md
+    python -m benchmarks.ports.run --docs                          the table again, from results.csv
 
 Files: one selection of the acceptance set (101 classes, 141,971 of 14,197,114) by static and adaptive codecs, with
 every check but the content digest, which is timed apart. For scale: zstd and Brotli decompression of the paper's layout
@@ -26,7 +27,7 @@ import numpy as np
 
 import plada_format as pf
 from benchmarks import selections
-from benchmarks.report import machine
+from benchmarks.report import machine, replace_between
 from benchmarks.selections import Selection
 from plada_format import accel
 from plada_format.digest import content_digest
@@ -34,6 +35,7 @@ from plada_format.digest import content_digest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PAIRS = (("golomb", "huffman"), ("rans", "rans"), ("runs", "runs"), ("golomb", "fixed"), ("adaptive", "adaptive"))
+PAPER = "paper's layout"
 NATIVE = {
     "C": [str(ROOT / "ports/c/build/plada-bench")],
     "Rust": [str(ROOT / "ports/rust/target/release/bench")],
@@ -101,7 +103,11 @@ def layouts(s: Selection) -> Iterator[tuple[str, Callable[[], object]]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--docs", action="store_true", help="measure nothing")
     args = parser.parse_args()
+    if args.docs:
+        write_docs()
+        return 0
     if shutil.which("clang"):
         built = ["make", "-s", "-C", str(ROOT / "ports/c"), "build/plada-bench-clang"]
         subprocess.run(built, check=True)
@@ -124,7 +130,7 @@ def main() -> int:
                 for mode in ("numba", "python") if name.startswith("adaptive") else ("numba", "numpy"):
                     _keep(best, (name, f"Python, {mode}"), python(mode, data, s))
             for name, call in layouts(s):
-                _keep(best, ("paper's layout", name), {"whole": best_of(call, 20)})
+                _keep(best, (PAPER, name), {"whole": best_of(call, 20)})
     rows = []
     for (file, who), found in best.items():
         found["decode"] = found["whole"] - found.get("digest", 0.0)  # each the best of its own
@@ -136,7 +142,33 @@ def main() -> int:
     (HERE / "machine.json").write_text(json.dumps(machine(), indent=1) + "\n", encoding="utf-8")
     for row in rows:
         print(f"{row['file']:22} {row['decoder']:18} {row['decode']:>9} ms, digest {row.get('digest', ''):>7}")
+    write_docs()
     return 0
+
+
+def write_docs() -> None:
+    """The table of docs/benchmarks.md from results.csv: milliseconds without the digest, and over C's zstd layout."""
+    with open(HERE / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scale = min(float(row["zstd layout"]) for row in rows if row["zstd layout"])
+    times = {(row["file"], row["decoder"]): float(row["decode"]) for row in rows}
+    files = [name for name in dict.fromkeys(row["file"] for row in rows) if name != PAPER]
+    who = list(dict.fromkeys(row["decoder"] for row in rows if row["file"] != PAPER))
+    lines = ["| decoder | " + " | ".join(files) + " |", "|---|" + "---:|" * len(files)]
+    for name in who:
+        cells = [f"{times[file, name]:.2f} ms" if (file, name) in times else "" for file in files]
+        if name.startswith("C"):
+            cells = [f"{cell} ({times[file, name] / scale:.2f})" for cell, file in zip(cells, files)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    digests = {row["decoder"]: row["digest"] for row in rows if row["digest"]}
+    cpu = json.loads((HERE / "machine.json").read_text(encoding="utf-8"))["cpu"]
+    others = ", ".join(f"{row['decoder']} {row['decode']} ms" for row in rows if row["file"] == PAPER)
+    lines += [
+        "",
+        f"For scale, the paper's layout under Zstandard 19, decompressed and parsed in C: {scale:.2f} ms, to which the numbers in brackets relate; in Python: {others}.",
+        "The content digest (SHA-256 of 852 kB) comes on top: " + ", ".join(f"{k} {v} ms" for k, v in digests.items()) + f". {cpu}.",
+    ]
+    replace_between(ROOT / "docs/benchmarks.md", "ports", "\n".join(lines))
 
 
 def _keep(best: dict[Any, dict[str, float]], key: Any, found: dict[str, float]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from ..report import replace_between
 from .sets import Member, members
 from .sheet import RESULTS, Sheet
 from .totals import FORMATS, OURS, OURS_GROUPS, PAPER_NAME, Bytes, competitors, own
@@ -26,7 +27,6 @@ README = (
     ("real, shuffled", "real", "shuffled order"),
 )
 TITLES = {"uniform": "Uniform selections", "acceptance": "Acceptance set", "real": "Real selections"}
-BEGIN, END = "<!-- sizes: begin -->\n", "<!-- sizes: end -->\n"
 Row = dict[str, object]
 
 
@@ -143,11 +143,7 @@ def write_docs(lines: Sequence[Line], readme: Path, docs: Path) -> None:
     texts = {readme: markdown(found[0][1])}
     texts[docs] = "\n\n".join(f"**{title}**\n\n{markdown(rows)}" for title, rows in found)
     for path, text in texts.items():
-        before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            raise SystemExit(f"{path}: the marks {BEGIN.strip()} and {END.strip()} are missing")
-        path.write_text(f"{before}{BEGIN}\n{text}\n\n{END}{after}", encoding="utf-8")
+        replace_between(path, "sizes", text)
 
 
 STREAMS: dict[str, Callable[[Bytes], int | None]] = {

@@ -200,9 +200,10 @@ def test_table_has_means_of_ratios_and_says_where_something_is_missing() -> None
 
 def test_tables_go_between_the_marks(tmp_path: Path) -> None:
     lines = [line(200, 50, grouped=100)]
+    begin, end = "<!-- sizes: begin -->\n", "<!-- sizes: end -->\n"
     readme, docs = tmp_path / "README.md", tmp_path / "docs.md"
-    readme.write_text(f"before\n{summary.BEGIN}old\n{summary.END}after\n")
-    docs.write_text(f"{summary.BEGIN}{summary.END}")
+    readme.write_text(f"before\n{begin}old\n{end}after\n")
+    docs.write_text(f"{begin}{end}")
     summary.write_docs(lines, readme, docs)
     first = readme.read_text()
     assert first.startswith("before\n") and first.endswith("after\n") and "old" not in first
