@@ -54,12 +54,17 @@ SHEETS: dict[str, tuple[tuple[str, Measure], ...]] = {
 
 @dataclass(frozen=True)
 class Scope:
-    """What a run looks at: kinds and largest selections, formats to leave out, seconds after which none is begun."""
+    """What a run looks at: kinds, largest, parts of names; formats to leave out, seconds after which none is begun."""
 
     kinds: Collection[str] = summary.KINDS
     up_to: float = math.inf
     without: Collection[str] = ()
     seconds: float = math.inf
+    names: Collection[str] = ("",)
+
+    def holds(self, member: Member) -> bool:
+        named = any(name in member.name for name in self.names)
+        return named and member.kind in self.kinds and member.count <= self.up_to
 
 
 def run(parts: Sequence[str], scope: Scope, *, restart: bool = False) -> int:
@@ -70,7 +75,7 @@ def run(parts: Sequence[str], scope: Scope, *, restart: bool = False) -> int:
         next(ours.backends())  # compile now, not within the first selection
     began, left = time.monotonic(), 0
     for member in members():
-        if member.kind not in scope.kinds or member.count > scope.up_to:
+        if not scope.holds(member):
             continue
         if time.monotonic() - began > scope.seconds:
             left += 1
@@ -99,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=tuple(SHEETS), help="measure only these; nothing is printed afterwards")
     parser.add_argument("--kind", nargs="+", choices=summary.KINDS, default=list(summary.KINDS), help="of selections")
     parser.add_argument("--up-to", type=int, default=POOL_SIZE, metavar="K", help="only of at most K kept images")
+    parser.add_argument("--name", nargs="+", default=[""], metavar="TEXT", help="only if one of these is in the name")
     parser.add_argument(
         "--without",
         nargs="+",
@@ -118,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = a.summary or a.losses or a.figures or a.docs or a.plot
     if not shown:
         parts = [a.only] if a.only else list(SHEETS)
-        run(parts, Scope(a.kind, a.up_to, a.without, a.seconds), restart=a.restart)
+        run(parts, Scope(a.kind, a.up_to, a.without, a.seconds, a.name), restart=a.restart)
     lines = summary.load()
     if a.summary or not (shown or a.only):
         for title, rows in summary.tables(lines):
