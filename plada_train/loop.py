@@ -199,13 +199,14 @@ def run_loop(
     result, best_weights = state.load(module, optimizer)
     started = time.perf_counter()
     result.resumed_at = len(result.history)
+    from .device import seed_torch
     from .loader import progress_bar
 
     with progress_bar(recipe.epochs, description, show=progress, unit="epoch", done=len(result.history)) as bar:
         for epoch in range(len(result.history), recipe.epochs):
             if _out_of_patience(result, recipe.patience):
                 break
-            torch.manual_seed(mix_seed(recipe.seed, epoch))
+            seed_torch(mix_seed(recipe.seed, epoch), device)
             order = np.random.default_rng([recipe.seed, epoch]).permutation(len(data)).astype(np.int64)
             _training_mode(module, recipe)
             # Apple's GPUs have no float64.
