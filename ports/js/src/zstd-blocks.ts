@@ -1,9 +1,10 @@
 /**
- * How many bytes a Zstandard frame makes, by its block headers and sequences alone (RFC 8878, section 3.1.1).
+ * Whether the blocks of a Zstandard frame make as many bytes as expected, by their headers and sequences alone (RFC 8878,
+ * section 3.1.1).
  *
  * fzstd 0.1.1 believes them. In some damaged blocks it then never ends, or copies for minutes what a few bytes ask for:
  * a table of Huffman weights of one symbol, which takes no bits; sequences whose bits or lengths there are not; codes
- * that mean no length. Of a frame that this function takes, its work is in proportion to frame and content.
+ * that mean no length. With blocks that this function takes, its work is in proportion to frame and content.
  */
 
 const MAX_BLOCK = 2 ** 17;
@@ -71,33 +72,31 @@ function fseTable(counts: readonly number[], log: number): FseTable {
   return { symbols, widths, bases, log };
 }
 
-/** One frame with content size, without checksum and dictionary: what `frameContent` has let through. */
-export function zstdSize(frame: Uint8Array): number {
-  const single = (frame[4] & 0x20) !== 0;
-  let at = 5 + (single ? 0 : 1) + [single ? 1 : 0, 2, 4, 8][frame[4] >> 6];
-  const window = single ? Infinity : 2 ** (10 + (frame[5] >> 3)) * (1 + (frame[5] & 7) / 8);
-  const largest = Math.min(window, MAX_BLOCK);
+/** Throws a RangeError unless these are the blocks of one frame, all of them, and make `size` bytes. */
+export function checkBlocks(blocks: Uint8Array, size: number): void {
   const tables: (FseTable | null)[] = [null, null, null];
   let total = 0;
+  let at = 0;
   for (let last = 0; last === 0; ) {
-    if (frame.length - at < 3) damaged("the frame ends within a block header");
-    const head = frame[at] | (frame[at + 1] << 8) | (frame[at + 2] << 16);
+    if (blocks.length - at < 3) damaged("the frame ends within a block header");
+    const head = blocks[at] | (blocks[at + 1] << 8) | (blocks[at + 2] << 16);
     last = head & 1;
     const type = (head >> 1) & 3;
     const start = at + 3;
     at = start + (type === 1 ? 1 : head >> 3);
-    if (at > frame.length) damaged("the frame ends within a block");
+    if (at > blocks.length) damaged("the frame ends within a block");
     if (type === 3) damaged("reserved block type");
-    const made = type === 2 ? blockSize(frame.subarray(start, at), tables, largest) : head >> 3;
-    if (made > largest) damaged("a block makes too many bytes");
+    const made = type === 2 ? blockSize(blocks.subarray(start, at), tables) : head >> 3;
+    if (made > MAX_BLOCK) damaged("a block makes too many bytes");
     total += made;
+    if (total > size) break;
   }
-  if (at < frame.length) damaged("bytes follow the frame");
-  return total;
+  if (total !== size) damaged(`the frame does not hold ${size} bytes`);
+  if (at < blocks.length) damaged("bytes follow the frame");
 }
 
 /** What a compressed block makes. `tables`: those of the last block with sequences, replaced by this one's. */
-function blockSize(block: Uint8Array, tables: (FseTable | null)[], largest: number): number {
+function blockSize(block: Uint8Array, tables: (FseTable | null)[]): number {
   let at = 0;
   const byte = (): number => (at < block.length ? block[at++] : damaged("the block ends within its headers"));
   const little = (n: number): number => {
@@ -122,7 +121,7 @@ function blockSize(block: Uint8Array, tables: (FseTable | null)[], largest: numb
     at += Math.floor(sizes / 2 ** width);
     if (kind === 2 && start < block.length && block[start] < 128) checkWeights(block, start + 1, Math.min(start + 1 + block[start], at));
   }
-  if (literals > largest) damaged("too many literals");
+  if (literals > MAX_BLOCK) damaged("too many literals");
 
   // sequences
   let count = byte();
