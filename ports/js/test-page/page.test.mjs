@@ -87,8 +87,10 @@ async function showAll(cases) {
     while (!condition()) await new Promise((resolve) => setTimeout(resolve, 0));
   };
   const answers = [];
+  const report = document.getElementById("report");
   for (const [i, { poolSize, fingerprint, groups, base64 }] of cases.entries()) {
     document.getElementById("forget").click();
+    await until(() => report.ariaBusy !== "true");
     document.getElementById("pool-size").value = poolSize;
     document.getElementById("fingerprint").value = fingerprint;
     if (groups !== null) {
@@ -96,6 +98,7 @@ async function showAll(cases) {
       message.textContent = "";
       choose("groups", "groups.json", groups);
       await until(() => message.textContent.includes("group"));
+      await until(() => report.ariaBusy !== "true");
     }
     choose("file", `${i}.plada`, Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
     await until(() => document.title.startsWith(`${i}.plada -`));
@@ -390,6 +393,7 @@ test("manifests and groups that cannot be read are named, and another pool's man
     await tab.waitForFunction(() => document.querySelector("#alert .verdict") !== null);
     assert.match((await verdict(tab)).text, /POOL_MISMATCH/);
     await tab.click("#forget");
+    await tab.waitForSelector(".verdict.good");
     assert.equal((await verdict(tab)).code, 0);
     assert.deepEqual([await tab.inputValue("#pool-size"), await tab.inputValue("#manifest")], ["", ""]);
     await tab.fill("#pool-size", "many");
