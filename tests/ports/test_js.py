@@ -152,7 +152,7 @@ def test_zstd_frames(built: Path, tmp_path: Path) -> None:
     with path.open("wb") as file:
         for frame, content in frames:
             file.write(struct.pack("<II", len(frame), len(content)) + frame + content)
-    assert _run("node", "test/frames.mjs", str(path)) == "300 frames\n"
+    assert _run("node", "test-zstd/frames.mjs", str(path)) == "300 frames\n"
 
 
 def test_page(built: Path, real_payload: Path) -> None:

@@ -29,7 +29,7 @@ for (const [what, bytes] of hostile) {
 }
 
 test("20,000 damaged frames: each ends", () => {
-  const { status, signal, stdout, stderr } = run(100, "mutants.mjs", "20000");
+  const { status, signal, stdout, stderr } = run(100, "../test-zstd/mutants.mjs", "20000");
   assert.equal(signal, null, "not within 100 s");
   assert.equal(status, 0, stderr);
   const { frames, taken, refused } = JSON.parse(stdout);

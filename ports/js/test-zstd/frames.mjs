@@ -1,4 +1,4 @@
-// node test/frames.mjs FILE: u32 length of a frame, u32 length of its content, both; repeated. Each must be taken as it is.
+// node test-zstd/frames.mjs FILE: u32 length of a frame, u32 length of its content, both; repeated. Each must be taken as it is.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { zstd } from "../dist/fzstd.js";

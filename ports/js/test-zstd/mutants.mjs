@@ -1,8 +1,8 @@
-// node test/mutants.mjs [COUNT [SEED]]: damaged frames of the vectors, one after another, through fzstd. A run that does not
+// node test-zstd/mutants.mjs [COUNT [SEED]]: damaged frames of the vectors, one after another, through fzstd. A run that does not
 // end has found one that fzstd does not get over.
 import { decode, PladaError } from "../dist/index.js";
 import { zstd } from "../dist/fzstd.js";
-import { manifest, optionsOf, vector } from "./support.mjs";
+import { manifest, optionsOf, vector } from "../test/support.mjs";
 
 const COUNT = Number(process.argv[2] ?? 20_000);
 let state = Number(process.argv[3] ?? 1);
