@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
 import plada_format
 
@@ -97,6 +99,60 @@ def test_same_content_as_python(built: Path, real_payload: Path) -> None:
     payload = plada_format.decode(real_payload.read_bytes())
     expected = [f"{index},{label}" for index, label in zip(payload.indices, payload.labels, strict=True)]
     assert _run("node", "dist/cli.js", "--csv", str(real_payload)).split() == ["index,label", *expected]
+
+
+def _frame(rng: np.random.Generator) -> tuple[bytes, bytes]:
+    """A Zstandard frame as a payload may hold it, and its content: gaps, labels, bits, text, noise; any level."""
+    size = int(2 ** rng.uniform(0, 18))
+    kind = rng.integers(5)
+    if kind == 0:  # byte planes of gaps
+        gaps = rng.geometric(2.0 ** -rng.uniform(0.5, 14), size // 4 + 1).astype("<u4")
+        content = gaps.view(np.uint8).reshape(-1, 4)[:, : rng.integers(1, 5)].T.tobytes()
+    elif kind == 1:
+        content = (
+            np.repeat(rng.integers(0, 200, size // 9 + 1), rng.integers(1, 40, size // 9 + 1)).astype("u1").tobytes()
+        )
+    elif kind == 2:
+        content = np.packbits(rng.random(8 * size) < rng.choice([0.001, 0.01, 0.3])).tobytes()
+    elif kind == 3:
+        content = bytes((rng.geometric(rng.uniform(0.02, 0.9), size) % 256).astype("u1"))
+    else:
+        content = rng.bytes(size // 20) * int(rng.integers(1, 20))
+    options: dict[str, int] = {"strategy": int(rng.integers(1, 8))} if rng.random() < 0.5 else {}
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        int(rng.choice([-7, 1, 3, 6, 9, 19 if size < 1 << 14 else 12])),
+        source_size=len(content),
+        write_content_size=True,
+        **options,
+    )
+    stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj(size=len(content))
+    frame = b""
+    step = max(1, int(size * rng.uniform(0.1, 1.5)))
+    for at in range(0, len(content), step):
+        frame += stream.compress(content[at : at + step])
+        if rng.random() < 0.5:  # blocks that repeat the tables of the ones before
+            frame += stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    return frame + stream.flush(), content
+
+
+def _rare_frame() -> tuple[bytes, bytes]:
+    """Forms that libzstd reads and hardly ever writes: literals of one byte, and 40,000 sequences in one block."""
+    literals = b"\xa1A\0"  # 20 times A, no sequences
+    sequences = b"\x08B\xff" + struct.pack("<H", 40_000 - 0x7F00) + b"\x54\0\0\0\1"  # three bytes each, then B
+    blocks = [struct.pack("<I", len(b) << 3 | 4 | (b is sequences))[:3] + b for b in (literals, sequences)]
+    frame = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", 120_021) + b"".join(blocks)
+    return frame, zstandard.ZstdDecompressor().decompress(frame)
+
+
+def test_zstd_frames(built: Path, tmp_path: Path) -> None:
+    """No frame that libzstd writes is refused, and all come out right."""
+    rng = np.random.default_rng(5)
+    frames = [_rare_frame(), *(_frame(rng) for _ in range(299))]
+    path = tmp_path / "frames"
+    with path.open("wb") as file:
+        for frame, content in frames:
+            file.write(struct.pack("<II", len(frame), len(content)) + frame + content)
+    assert _run("node", "test-zstd/frames.mjs", str(path)) == "300 frames\n"
 
 
 def test_page(built: Path, real_payload: Path) -> None:

@@ -1,8 +1,8 @@
 /** Everything that the page says about one file. */
 
-import { decode, type DecodeOptions, type Header, type Payload, PladaError, weightOf } from "../src/index.js";
+import { type Header, type Payload, type PladaError, weightOf } from "../src/index.js";
 import type { Manifest } from "../src/manifest.js";
-import { zstd } from "../src/fzstd.js";
+import type { Outcome } from "./apart.js";
 import { classHistogram, gapDistribution, poolStrip, setEntropy } from "./charts.js";
 import { dissect } from "./dissect.js";
 import { card, formatBytes, formatCount, h, halfCard, hexByte, untrusted } from "./dom.js";
@@ -26,18 +26,16 @@ export interface Report {
   readonly status: HTMLElement;
   readonly alert: HTMLElement | null;
   readonly parts: readonly HTMLElement[];
-  readonly error: PladaError | null;
 }
 
-export function makeReport(bytes: Uint8Array, name: string, options: DecodeOptions, manifest: () => Manifest | null): Report {
-  let payload: Payload | null = null;
-  let error: PladaError | null = null;
-  try {
-    payload = decode(bytes, { ...options, zstd });
-  } catch (thrown) {
-    if (!(thrown instanceof PladaError)) throw thrown;
-    error = thrown;
-  }
+export function makeReport(
+  bytes: Uint8Array,
+  name: string,
+  outcome: Exclude<Outcome, { fault: string }>,
+  manifest: () => Manifest | null,
+  decodeOn: () => void,
+): Report {
+  const error = "error" in outcome ? outcome.error : null;
   const { header, ranges } = dissect(bytes);
   const view = hexView(bytes, ranges, error?.offset ?? null);
   const parts: HTMLElement[] = [];
@@ -45,13 +43,25 @@ export function makeReport(bytes: Uint8Array, name: string, options: DecodeOptio
     parts.push(halfCard("Header", headerFacts(header, bytes.length)), halfCard("Sections", sectionTable(header, view, error)));
   }
   parts.push(card("Bytes", view.element));
-  if (payload !== null) parts.push(...contentCards(payload, name, manifest));
   const status = h("p", { class: "file-name" }, untrusted(name), h("span", { class: "muted" }, ` ${formatBytes(bytes.length)}`));
-  if (error === null) {
+  if ("payload" in outcome) {
+    parts.push(...contentCards(outcome.payload, name, manifest));
     const text = "Valid payload: every check of the format has passed.";
-    return { status: h("div", { class: "verdict good" }, status, h("p", {}, text)), alert: null, parts, error };
+    return { status: h("div", { class: "verdict good" }, status, h("p", {}, text)), alert: null, parts };
   }
-  return { status: h("div", { class: "hidden" }), alert: verdict(error, status), parts, error };
+  const alert = "error" in outcome ? verdict(outcome.error, status) : stopped(outcome.tooSlow, status, decodeOn);
+  return { status: h("div", { class: "hidden" }), alert, parts };
+}
+
+/** Decoding was stopped after that many seconds. */
+function stopped(seconds: number, fileName: HTMLElement, decodeOn: () => void): HTMLElement {
+  return h(
+    "div",
+    { class: "verdict bad" },
+    fileName,
+    h("p", {}, h("strong", {}, "Decoding took too long"), `: it was stopped after ${seconds} s. A Zstandard frame may be damaged, or the file is very large.`),
+    h("p", {}, h("button", { type: "button", click: decodeOn }, "Decode without a time limit")),
+  );
 }
 
 function verdict(error: PladaError, fileName: HTMLElement): HTMLElement {

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { decode } from "../dist/index.js";
 import { zstd } from "../dist/fzstd.js";
 import * as write from "../test/encode.mjs";
+import { hostile as hostileFrames } from "../test/hostile.mjs";
 import { manifest, optionsOf, vector } from "../test/support.mjs";
 import { findBrowser, launch, openPage, page, pageUrl } from "./support.mjs";
 
@@ -24,8 +25,8 @@ after(async () => {
 });
 
 /** Opens the page for `f`, and afterwards checks that nothing went wrong in it and nothing was asked of the network. */
-async function withPage(f, url = pageUrl) {
-  const { tab, problems } = await openPage(browser.context, url);
+async function withPage(f, prepare) {
+  const { tab, problems } = await openPage(browser.context, pageUrl, prepare);
   try {
     await f(tab, problems);
     assert.deepEqual(problems, []);
@@ -87,8 +88,10 @@ async function showAll(cases) {
     while (!condition()) await new Promise((resolve) => setTimeout(resolve, 0));
   };
   const answers = [];
+  const report = document.getElementById("report");
   for (const [i, { poolSize, fingerprint, groups, base64 }] of cases.entries()) {
     document.getElementById("forget").click();
+    await until(() => report.ariaBusy !== "true");
     document.getElementById("pool-size").value = poolSize;
     document.getElementById("fingerprint").value = fingerprint;
     if (groups !== null) {
@@ -96,6 +99,7 @@ async function showAll(cases) {
       message.textContent = "";
       choose("groups", "groups.json", groups);
       await until(() => message.textContent.includes("group"));
+      await until(() => report.ariaBusy !== "true");
     }
     choose("file", `${i}.plada`, Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
     await until(() => document.title.startsWith(`${i}.plada -`));
@@ -227,6 +231,87 @@ test("the table turns pages, filters by class, and can be saved as CSV", async (
     assert.equal(await tab.locator(".records tbody tr").count(), 6);
   });
 });
+
+test("damaged Zstandard frames are refused", async () => {
+  await withPage(async (tab) => {
+    for (const [i, [what, bytes]] of hostileFrames.entries()) {
+      await show(tab, `${i}.plada`, bytes);
+      assert.equal((await verdict(tab)).code, 29, what);
+    }
+  });
+});
+
+/** In the page: workers that never come back from what they are asked, as long as `stuck` is true. */
+function stickyWorkers() {
+  const Real = Worker;
+  window.stuck = true;
+  const loop = new Blob(["onmessage = () => { for (;;); };"]);
+  window.Worker = class extends Real {
+    constructor(url) {
+      super(window.stuck ? URL.createObjectURL(loop) : url);
+    }
+  };
+}
+
+test("decoding that takes too long is stopped, and the page answers all the while", async () => {
+  const prepare = async (tab) => {
+    await tab.clock.install();
+    await tab.addInitScript(stickyWorkers);
+  };
+  await withPage(async (tab) => {
+    const choose = (name) => tab.setInputFiles("#file", { name, mimeType: "", buffer: Buffer.from(example) });
+    await choose("slow.plada");
+    await tab.waitForFunction(() => document.getElementById("status").textContent.includes("Decoding slow.plada"));
+    assert.equal(tab.workers().length, 1);
+    await tab.click("#expect summary");
+    assert.ok(await tab.isVisible("#pool-size"));
+    await choose("other.plada"); // takes the place of the first one
+    await tab.waitForFunction(() => document.getElementById("status").textContent.includes("Decoding other.plada"));
+    await tab.clock.fastForward(10_000);
+    await tab.waitForSelector("#alert .verdict");
+    const { text } = await verdict(tab);
+    assert.match(text, /other\.plada.*Decoding took too long: it was stopped after 10 s\. A Zstandard frame may be damaged/);
+    assert.match(await tab.textContent("#report"), /Pool size N40.*index-golomb/s);
+    assert.deepEqual(await tab.evaluate(poorContrast), []);
+    await tab.click("text=Decode without a time limit");
+    await tab.waitForFunction(() => document.getElementById("status").textContent.includes("Decoding other.plada"));
+    await tab.clock.fastForward(3_600_000);
+    assert.match(await tab.textContent("#status"), /Decoding/);
+    await tab.evaluate(() => (window.stuck = false));
+    await show(tab, "last.plada", example);
+    assert.equal((await verdict(tab)).code, 0);
+    // A browser gives workers that do not end by themselves some seconds.
+    for (let i = 0; i < 200 && tab.workers().length > 1; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(tab.workers().length, 1);
+  }, prepare);
+});
+
+function refuseWorkersAtOnce() {
+  window.Worker = function () {
+    throw new DOMException("no", "SecurityError");
+  };
+}
+
+function refuseWorkersLater() {
+  window.Worker = class {
+    postMessage() {
+      setTimeout(() => this.onerror(new ErrorEvent("error")));
+    }
+    terminate() {}
+  };
+}
+
+for (const script of [refuseWorkersAtOnce, refuseWorkersLater]) {
+  test(`${script.name}: then the page decodes itself`, async () => {
+    await withPage(async (tab) => {
+      await show(tab, "example.plada", example);
+      assert.equal(tab.workers().length, 0);
+      assert.match((await verdict(tab)).text, /Valid payload/);
+      await show(tab, "cut.plada", example.subarray(0, 100));
+      assert.equal((await verdict(tab)).code, 2);
+    }, (tab) => tab.addInitScript(script));
+  });
+}
 
 test("a real payload made by plada encode", { skip: !process.env.PLADA_JS_PAYLOAD && "PLADA_JS_PAYLOAD is not set" }, async () => {
   const bytes = readFileSync(process.env.PLADA_JS_PAYLOAD);
@@ -390,6 +475,7 @@ test("manifests and groups that cannot be read are named, and another pool's man
     await tab.waitForFunction(() => document.querySelector("#alert .verdict") !== null);
     assert.match((await verdict(tab)).text, /POOL_MISMATCH/);
     await tab.click("#forget");
+    await tab.waitForSelector(".verdict.good");
     assert.equal((await verdict(tab)).code, 0);
     assert.deepEqual([await tab.inputValue("#pool-size"), await tab.inputValue("#manifest")], ["", ""]);
     await tab.fill("#pool-size", "many");

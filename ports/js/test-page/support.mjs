@@ -38,9 +38,10 @@ export async function launch() {
   return { context, close };
 }
 
-/** Opens the page. `problems` collects uncaught errors, console errors and requests other than the page itself. */
-export async function openPage(context, url = pageUrl) {
+/** Opens the page, once `prepare` is through with the tab. `problems` collects uncaught errors, console errors and requests other than the page itself. */
+export async function openPage(context, url = pageUrl, prepare = async () => {}) {
   const tab = await context.newPage();
+  await prepare(tab);
   const problems = [];
   tab.on("pageerror", (error) => problems.push(`uncaught: ${error.message}`));
   tab.on("console", (message) => {
