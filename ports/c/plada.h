@@ -206,7 +206,11 @@ PLADA_API void plada_sha256(const uint8_t *data, size_t size, uint8_t digest[32]
 #else
 #define PLADA__UNROLL
 #define PLADA__PREFETCH(p) (void)(p)
+#ifdef __GNUC__
+#define PLADA__COLD static __attribute__((noinline))
+#else
 #define PLADA__COLD static
+#endif
 #define PLADA__HOT static
 #endif
 
@@ -348,14 +352,14 @@ static int plada__varint(plada__reader *in, uint32_t *value, int missing)
 }
 
 /* The bits after bit position `at` up to the byte boundary must be 0; goes on behind them. */
-static int plada__padding(plada__reader *in, uint64_t at)
+PLADA__COLD int plada__padding(plada__reader *in, uint64_t at)
 {
     in->at = (size_t)((at + 7) >> 3);
     return (at & 7) && in->data[in->at - 1] >> (at & 7) ? PLADA_PADDING : PLADA_OK;
 }
 
 /* The whole stream is so many bits and their padding. */
-static int plada__exactly(plada__reader *in, uint64_t bits)
+PLADA__COLD int plada__exactly(plada__reader *in, uint64_t bits)
 {
     uint64_t size = (bits + 7) >> 3;
     if (in->size != size) return in->size < size ? PLADA_STREAM_TRUNCATED : PLADA_STREAM_OVERLONG;
@@ -2588,7 +2592,7 @@ static int plada__check_metadata(plada__reader *in)
 }
 
 /* Weights and soft labels: a codec, then its stream of n symbols; K > 0: rows of K symbols that sum to 255. */
-static int plada__symbols_section(plada__reader *in, uint32_t n, uint32_t K, uint8_t *q, uint32_t *scratch)
+PLADA__COLD int plada__symbols_section(plada__reader *in, uint32_t n, uint32_t K, uint8_t *q, uint32_t *scratch)
 {
     plada__sink sink;
     unsigned codec;
@@ -2611,8 +2615,8 @@ static int plada__read_symbols(plada__reader *in, const plada_info *info, unsign
     return info->count ? plada__symbols_section(in, info->count, 0, q, scratch) : PLADA_SECTION_CONTENT;
 }
 
-static int plada__check_ancillary(const plada_section *section, const uint8_t *data, const plada_info *info,
-                                  uint32_t *scratch)
+PLADA__COLD int plada__check_ancillary(const plada_section *section, const uint8_t *data, const plada_info *info,
+                                       uint32_t *scratch)
 {
     plada__reader in;
     in.data = data + (size_t)section->offset, in.size = section->length, in.at = 0;
