@@ -59,7 +59,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
-    """``torch.manual_seed`` for the CPU and ``device`` alone: it takes milliseconds, for every kind of device there is."""
+    """As ``torch.manual_seed``, but for the CPU and ``device`` alone: all kinds of device take milliseconds."""
     import torch
 
     torch.default_generator.manual_seed(seed)

@@ -1,7 +1,7 @@
 """Decode times of all decoders side by side, in one run on the same files.
 
-    make ports && python -m benchmarks.ports.run [--rounds 5]      writes results.csv and the table of docs/benchmarks.md
-    python -m benchmarks.ports.run --docs                          the table again, from results.csv
+    make ports && python -m benchmarks.ports.run     writes results.csv beside this file and docs/benchmarks.md
+    python -m benchmarks.ports.run --docs            the table again, from results.csv
 
 Files: one selection of the acceptance set (101 classes, 141,971 of 14,197,114) by static and adaptive codecs, with
 every check but the content digest, which is timed apart. For scale: zstd and Brotli decompression of the paper's layout
@@ -169,8 +169,9 @@ def write_docs() -> None:
     others = ", ".join(f"{row['decoder']} {row['decode']} ms" for row in rows if row["file"] == PAPER)
     lines += [
         "",
-        f"For scale, the paper's layout under Zstandard 19, decompressed and parsed in C: {scale:.2f} ms, to which the numbers in brackets relate; in Python: {others}.",
-        "The content digest (SHA-256 of 852 kB) comes on top: " + ", ".join(f"{k} {v} ms" for k, v in digests.items()) + f". {cpu}.",
+        f"For scale, the paper's layout under Zstandard 19, decompressed and parsed in C: {scale:.2f} ms, to which the",
+        f"numbers in brackets relate; in Python: {others}. The content digest (SHA-256 of 852 kB) comes on top:",
+        ", ".join(f"{name} {ms} ms" for name, ms in digests.items()) + f". {cpu}.",
     ]
     replace_between(ROOT / "docs/benchmarks.md", "ports", "\n".join(lines))
 
