@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from plada_select.refine import Refine
 from plada_select.safety_net import SafetyNet
 from plada_select.select import Policy
+
+from .scores import BY_CLASS, CALIBRATED
 
 EQUAL = SafetyNet("0", "1")
 #: The paper's recipe, its Safety-Net, its entropy; and random choice. Sent in the paper's layouts.
@@ -28,7 +32,25 @@ OURS = {
     "equal quotas, margin": Policy("margin", safety_net=EQUAL),
     "equal quotas, highest energy": Policy(direction="high", safety_net=EQUAL),
     "equal quotas, random": Policy("random", safety_net=EQUAL),
+    "equal quotas, spread 2": Policy(safety_net=EQUAL, refine=Refine(spread=2)),
+    "equal quotas, spread 20": Policy(safety_net=EQUAL, refine=Refine(spread=20)),
+    "equal quotas, margin, spread 5": Policy("margin", safety_net=EQUAL, refine=Refine(spread=5)),
+    "equal quotas, calibrated energy": Policy(safety_net=EQUAL),
+    "calibrated energy": Policy(),
+    "energy standardised by class": Policy(),
+}
+#: Policies whose scores are not the teacher's as they are.
+SCORES = {
+    "equal quotas, calibrated energy": CALIBRATED,
+    "calibrated energy": CALIBRATED,
+    "energy standardised by class": BY_CLASS,
 }
 ALL = {**PAPER, **OURS}
 #: Run first, so that an unfinished run already has the headline.
 FIRST = ("paper: lowest energy", "equal quotas", "equal quotas, rate 0.25", "equal quotas, rate 1")
+
+
+def policy_of(name: str, seed: int) -> Policy:
+    """The policy of that name; random ones draw by the seed."""
+    policy = ALL[name]
+    return replace(policy, seed=seed) if policy.criterion == "random" else policy
