@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def measure(
         rows = np.flatnonzero(labels == label)
         rank[rows[np.argsort(scores[rows], kind="stable")]] = (np.arange(len(rows)) + 0.5) / max(1, len(rows))
     for keep in KEEP:
-        for low, high in zip(BINS, BINS[1:]):
+        for low, high in pairwise(BINS):
             chosen = shown[labels] & (rank <= keep) & (bits >= low) & (bits < high)
             yield LabelRow(task, groups, keep, low, high, int(chosen.sum()), int(wrong[chosen].sum()))
 
@@ -142,7 +143,7 @@ def table(path: Path) -> str:
         return title + "Not run.\n"
     with open(path, encoding="utf-8", newline="") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    bins = [f"{low:g} to {high:g} bits" if high < np.inf else f"{low:g} and more" for low, high in zip(BINS, BINS[1:])]
+    bins = [f"{low:g} to {high:g} bits" if high < np.inf else f"{low:g} and more" for low, high in pairwise(BINS)]
     out = ["| task | neighbours | surest of each class | " + " | ".join(bins) + " | all |",
            "|---|---|---:|" + "---:|" * (len(bins) + 1)]  # fmt: skip
     for key in dict.fromkeys((row["task"], row["groups"], row["keep"]) for row in rows):

@@ -12,17 +12,23 @@ from statistics import fmean, stdev
 
 from plada_format.atomic import atomic_write
 
-from .curves import Curve, auto_curve, duel, mean_curve, ratio
-from .measure import Row
+from .cost import table as cost_table
+from .curves import Curve, at_budget, auto_curve, best_fixed, choose, duel, mean_curve, ratio
+from .labels import table as label_table
+from .measure import LARGEST, Row
+from .others import PROBE, OtherRow
+from .pictures import draw
 from .policies import ALL, OURS, PAPER
 from .tuned import TunedRow
 
-BUDGETS = (150, 300, 1000, 3000)
+BUDGETS = (150, 300, 1000, 3000, 6000)
 PLAIN = "paper: lowest energy"
 
 
-def write(rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = ()) -> list[Path]:
-    """rows.csv, tables.md and one plot per task.
+def write(
+    rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = (), others: Sequence[OtherRow] = ()
+) -> list[Path]:
+    """rows.csv, tables.md and the picture.
 
     Raises:
         SystemExit: no rows yet.
@@ -31,14 +37,16 @@ def write(rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = ()) -> 
         raise SystemExit("no rows yet: run the students first")
     ordered = sorted(rows, key=lambda row: (row.task, row.policy, row.count, row.seed))
     paths = [_csv(ordered, folder / "rows.csv"), folder / "tables.md"]
+    more = [order_table(folder / "orders.csv"), label_table(folder / "labels.csv"), cost_table(folder / "cost.json")]
     with atomic_write(paths[1]) as file:
-        file.write(f"{tables(ordered, tuned)}\n{order_table(folder / 'orders.csv')}".encode())
-    return paths + _plots(ordered, folder / "plots")
+        file.write("\n".join([tables(ordered, tuned, others), *more]).encode())
+    return [*paths, draw(ordered, others, folder / "plots" / "frontier.svg", LARGEST)]
 
 
-def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = ()) -> str:
-    """Markdown: bytes at equal accuracy by task, auto against fixed policies by budget, really trained students."""
-    return "\n".join([_equal_accuracy(rows), _policies(rows), _smallest(rows), _duels(rows), _tuned(tuned)])
+def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = (), others: Sequence[OtherRow] = ()) -> str:
+    """Markdown: bytes at equal accuracy, accuracies by budget, auto against fixed policies, trained students."""
+    parts = [_equal_accuracy(rows), _policies(rows), _accuracies(rows, others), _smallest(rows), _hindsight(rows)]
+    return "\n".join([*parts, _duels(rows), tuned_table(tuned)])
 
 
 def order_table(path: Path) -> str:
@@ -89,23 +97,24 @@ def _smallest(rows: Sequence[Row]) -> str:
     return "### One image per class\n\n" + "\n".join(lines) + "\n"
 
 
-def _tuned(rows: Sequence[TunedRow]) -> str:
+def tuned_table(rows: Sequence[TunedRow]) -> str:
+    """One table per kind of student and setup."""
     title = "### Really trained students\n\n"
     if not rows:
         return title + "Not run.\n"
-    lines = ["| task | student | budget | method | seeds | images | bytes | test accuracy |",
-             "|---|---|---:|---|---:|---:|---:|---:|"]  # fmt: skip
-    groups: dict[tuple[str, str, int, str], list[TunedRow]] = {}
-    for row in rows:
-        groups.setdefault((row.task, row.student, row.budget, row.method), []).append(row)
-    for (task, student, budget, method), found in sorted(groups.items()):
-        count, size, test = (fmean(getattr(row, name) for row in found) for name in ("count", "bytes", "test"))
-        spread = f" ± {100 * stdev([row.test for row in found]):.1f}" if len(found) > 1 else ""
-        lines.append(
-            f"| {task} | {student} | {budget:,} | {method} | {len(found)} | {count:,.0f} | {size:,.0f} |"
-            f" {100 * test:.1f}{spread} |"
-        )
-    return title + "\n".join(lines) + "\n"
+    parts = []
+    for student, setup in dict.fromkeys((row.student, row.setup) for row in rows):
+        lines = ["| task | budget | method | seeds | images | bytes | test accuracy |", "|---|---:|---|---:|---:|---:|---:|"]
+        groups: dict[tuple[str, int, str], list[TunedRow]] = {}
+        for row in rows:
+            if (row.student, row.setup) == (student, setup):
+                groups.setdefault((row.task, row.budget, row.method), []).append(row)
+        for (task, budget, method), found in sorted(groups.items()):
+            count, size = (fmean(getattr(row, name) for row in found) for name in ("count", "bytes"))
+            test = _spread([100 * row.test for row in found])
+            lines.append(f"| {task} | {budget:,} | {method} | {len(found)} | {count:,.0f} | {size:,.0f} | {test} |")
+        parts.append(f"{student.capitalize()}: {setup}.\n\n" + "\n".join(lines) + "\n")
+    return title + "\n".join(parts)
 
 
 def _of(rows: Sequence[Row], task: str, policy: str | None = None) -> list[Row]:
@@ -142,17 +151,69 @@ def _equal_accuracy(rows: Sequence[Row]) -> str:
     return "### Bytes at equal accuracy, over the paper's recipe in folder order\n\n" + "\n".join(lines) + "\n"
 
 
+def _accuracies(rows: Sequence[Row], others: Sequence[OtherRow]) -> str:
+    """What each budget buys, with the spread of the seeds."""
+    lines = ["| task | bytes | paper's recipe | equal quotas | auto | linear probe | target images, JPEG |",
+             "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for task in dict.fromkeys(row.task for row in rows):
+        for budget in BUDGETS:
+            cells: dict[str, list[float]] = {name: [] for name in ("paper", "equal", "auto", "probe", "jpeg")}
+            for seed in sorted({row.seed for row in rows if row.task == task}):
+                mine = [row for row in rows if (row.task, row.seed) == (task, seed)]
+                else_ = [row for row in others if (row.task, row.seed) == (task, seed)]
+                found = {
+                    "paper": at_budget(mine, PLAIN, budget, "paper"),
+                    "equal": at_budget(mine, "equal quotas", budget, "ours"),
+                    "auto": choose(mine, budget, "ours"),
+                    "probe": choose([row for row in else_ if row.kind == PROBE], budget, "bytes"),
+                    "jpeg": choose([row for row in else_ if row.kind != PROBE], budget, "bytes"),
+                }
+                for name, row in found.items():
+                    cells[name] += [] if row is None else [100 * row.test]
+            lines.append(f"| {task} | {budget:,} | " + " | ".join(_spread(found) for found in cells.values()) + " |")
+    note = "Test accuracy in percent, mean and standard deviation over the seeds.\n"
+    return "### Accuracy by budget\n\n" + "\n".join(lines) + f"\n\n{note}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def _hindsight(rows: Sequence[Row]) -> str:
+    """The two comparisons that count, budget by budget."""
+    lines = ["| bytes | tasks | auto | against | its accuracy | auto's gain, points | worst task | points there |"
+             " in paired standard errors |", "|---:|---:|---:|---|---:|---:|---|---:|---:|"]  # fmt: skip
+    for budget in (*BUDGETS, 20_000):
+        plain, best = duel(rows, PLAIN, budget, "ours"), best_fixed(rows, [*PAPER, *OURS], budget, "ours")
+        for name, one in (("plain energy", plain), ("best fixed", best)):
+            if one is None:
+                continue
+            errors = one.errors.get(one.worst)
+            against = name if name == "plain energy" else f"best fixed: {one.policy}"
+            lines.append(
+                f"| {budget:,} | {len(one.tasks)} | {one.fixed + one.difference:.1f} | {against} | {one.fixed:.1f} |"
+                f" {one.difference:+.1f} | {one.worst} | {one.tasks[one.worst]:+.1f} |"
+                f" {'–' if errors is None else f'{errors:+.1f}'} |"
+            )
+    return "### Auto against plain energy and the best fixed policy in hindsight\n\n" + "\n".join(lines) + "\n"
+
+
 def _duels(rows: Sequence[Row]) -> str:
-    lines = ["| budget | auto minus | mean over tasks, points | worst task | in paired standard errors |",
-             "|---:|---|---:|---|---:|"]  # fmt: skip
-    for budget in BUDGETS:
-        found = [duel(rows, policy, budget, "ours") for policy in (*PAPER, *OURS)]
-        known = [one for one in found if one is not None]
-        known.sort(key=lambda one: one.difference)
-        for one in known:
-            errors = "–" if math.isnan(one.worst_errors) else f"{one.worst_errors:+.1f}"
-            lines.append(f"| {budget:,} | {one.policy} | {one.difference:+.1f} | {one.worst_task} | {errors} |")
-    return "### Auto against every fixed policy\n\n" + "\n".join(lines) + "\n"
+    lines = ["| policy | tasks, seeds | " + " | ".join(f"{budget:,} bytes" for budget in BUDGETS) + " |",
+             "|---|---|" + "---:|" * len(BUDGETS)]  # fmt: skip
+    for policy in ALL:
+        mine = [row for row in rows if row.policy == policy]
+        if not mine:
+            continue
+        seeds = {len({row.seed for row in mine if row.task == task}) for task in {row.task for row in mine}}
+        span = "–".join(str(number) for number in sorted({min(seeds), max(seeds)}))
+        found = [duel(rows, policy, budget, "ours") for budget in BUDGETS]
+        cells = ["–" if one is None else f"{one.difference:+.1f}" for one in found]
+        lines.append(f"| {policy} | {len({row.task for row in mine})}, {span} | " + " | ".join(cells) + " |")
+    title = "### Auto minus every fixed policy, in points\n\n"
+    return title + "\n".join(lines) + "\n\nMeans over the tasks and seeds that the policy was run on.\n"
 
 
 def _csv(rows: Sequence[Row], path: Path) -> Path:
@@ -176,30 +237,3 @@ def read_csv(path: Path) -> list[Row]:
         return [
             Row(**{name: convert[kinds[name]](text) for name, text in line.items()}) for line in csv.DictReader(file)
         ]
-
-
-def _plots(rows: Sequence[Row], folder: Path) -> list[Path]:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "plada"
-    from matplotlib import pyplot
-
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for task in dict.fromkeys(row.task for row in rows):
-        figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
-        curves = [("auto", auto_curve(_of(rows, task), "ours"), "-", "C0")]
-        curves += [(name, mean_curve(_of(rows, task, name), "paper"), "--", f"C{place}")
-                   for place, name in enumerate(PAPER, 1)]  # fmt: skip
-        curves.append(("equal quotas, our codec", mean_curve(_of(rows, task, "equal quotas"), "ours"), "-", "C7"))
-        for label, curve, style, colour in curves:
-            if curve:
-                axes.plot(*zip(*curve), style, marker=".", color=colour, label=label)
-        axes.set(xscale="log", xlabel="bytes, without class names", ylabel="test accuracy", title=task)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
-        paths.append(folder / f"{task}.svg")
-        figure.savefig(paths[-1], metadata={"Date": None})
-        pyplot.close(figure)
-    return paths

@@ -4,6 +4,8 @@
     python -m benchmarks.frontier.run tuned --data FOLDER [--cache DIR]    # really trained students: hours; a GPU helps
     python -m benchmarks.frontier.run others --data FOLDER [--cache DIR]   # linear probes, JPEGs of target images
     python -m benchmarks.frontier.run orders --data FOLDER [--cache DIR]   # bytes by order of the pool; no students
+    python -m benchmarks.frontier.run labels --data FOLDER [--cache DIR]   # wrong pseudo-labels; no students
+    python -m benchmarks.frontier.run cost --data FOLDER [--cache DIR]     # wall time of a rehearsal
     python -m benchmarks.frontier.run report [--cache DIR]                 # rows.csv, tables of docs/frontier.md, plots
 
 Linear students on a frozen MobileNetV2, teacher a linear classifier on EfficientNet-Lite0, pool of 50,000 Tiny-ImageNet
@@ -66,14 +68,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     others.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     others.add_argument("--largest", type=int, default=LARGEST, help="bytes (default: %(default)s)")
     others.add_argument("--threads", type=int)
+    labels = actions.add_parser("labels", help="how often a pseudo-label is wrong, by its neighbours' labels")
+    labels.add_argument("--data", type=Path, required=True)
+    labels.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    labels.add_argument("--threads", type=int)
+    cost = actions.add_parser("cost", help="wall time of a rehearsal against one training")
+    cost.add_argument("--data", type=Path, required=True)
+    cost.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
+    cost.add_argument("--budgets", nargs="+", type=int, default=[300, 1000, 4000])
+    cost.add_argument("--recipes", nargs="+", default=["head"], choices=("head", "auto"))
+    cost.add_argument("--cold", action="store_true", help="also without cached features")
+    cost.add_argument("--threads", type=int)
     report = actions.add_parser("report", help="tables and plots")
     report.add_argument("--cache", type=Path, default=Path(".cache/frontier"))
     args = parser.parse_args(argv)
+    from .others import read as read_others
     from .report import read_csv, write
 
     linear = Rows(args.cache / ROWS, read_csv(HERE / "rows.csv"))
     if args.action == "report":
-        for path in write(list(linear.rows.values()), HERE, list(tuned_part.read(TUNED).values())):
+        for path in write(list(linear.rows.values()), HERE, list(tuned_part.read(TUNED).values()), read_others(OTHERS)):
             print(path)
         text = (HERE / "tables.md").read_text(encoding="utf-8")
         before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
@@ -88,6 +102,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .orders import run as run_orders
 
         run_orders(world, HERE / "orders.csv", args.tasks)
+        return 0
+    if args.action == "labels":
+        from .labels import run as run_labels
+
+        run_labels(world, HERE / "labels.csv")
+        return 0
+    if args.action == "cost":
+        from .cost import run as run_cost
+
+        run_cost(world, HERE / "cost.json", args.budgets, args.recipes, args.cold)
         return 0
     if args.action == "others":
         from .others import run as run_others

@@ -1,4 +1,5 @@
-"""The linear student without autograd: the recipe of :func:`plada_train.train_head`, step by step, several times as fast.
+"""The linear student without autograd: the recipe of :func:`plada_train.train_head`, step by step, but several times as
+fast.
 
 A rehearsal trains some eighty of them, a frontier thousands; most of a small head's training is the framework's own
 overhead.
