@@ -124,7 +124,7 @@ def _measure(world: World, folder: Path, budget: int, cached: bool, recipe: str)
     own_wall, own_cpu = _plada(*train)
     tried = [arm for arm in record["arms"] if arm["trials"]]
     return CostRow(
-        budget, cached, recipe, pf.inspect(payload.read_bytes()).header.count, len(tried),
+        budget, cached, recipe, pf.inspect(payload.read_bytes()).count, len(tried),
         sum(len(arm["trials"]) for arm in tried), record["pool_images_seen"], record["validation_images"],
         round(wall, 2), round(own_wall, 2), round(cpu, 2), round(own_cpu, 2),
     )  # fmt: skip

@@ -78,7 +78,7 @@ class World:
         path = self.cache / f"pool-{role}.npy"
         if not path.exists():
             np.save(path, self._features(role, self.source))
-        return np.load(path, mmap_mode="r")
+        return _mapped(path)
 
     @cached_property
     def by_folder(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
@@ -98,7 +98,7 @@ class World:
             from plada_train.clusters import components
 
             np.save(path, components(self.pool["teacher"]))
-        return np.load(path, mmap_mode="r")
+        return _mapped(path)
 
     def by_cluster(self, group_size: int = 256) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """The order by clusters of the teacher's backbone, and the clusters' start offsets; computed once."""
@@ -123,6 +123,11 @@ class World:
 
         found = extract_features(self.models[role], source, cache=self.cache, threads=self.threads, progress=False)
         return found.values
+
+
+def _mapped(path: Path) -> Floats:
+    found: Floats = np.load(path, mmap_mode="r")
+    return found
 
 
 class TaskData:

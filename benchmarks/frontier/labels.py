@@ -77,7 +77,8 @@ def surprise(labels: NDArray[np.int64], group: NDArray[np.int64], num_classes: i
     cell = group * num_classes + labels
     size = (int(group.max()) + 1) * num_classes
     share = np.bincount(cell, minlength=size)[cell] / np.bincount(group)[group]
-    return -np.log2(share)
+    bits: NDArray[np.float64] = -np.log2(share)
+    return bits
 
 
 def measure(
@@ -93,8 +94,8 @@ def measure(
     """
     labels, classes = logits.argmax(1), logits.shape[1]
     bits, scores = surprise(labels, group, classes), energy(logits)
-    shown = fits.any(0)
-    wrong = ~fits[np.arange(len(labels)), labels]
+    shown: NDArray[np.bool_] = np.asarray(fits.any(0))
+    wrong: NDArray[np.bool_] = ~fits[np.arange(len(labels)), labels]
     rank = np.empty(len(labels))
     for label in range(classes):
         rows = np.flatnonzero(labels == label)

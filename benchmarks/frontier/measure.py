@@ -129,7 +129,7 @@ class Bench:
         """The teacher's logits of the pool in folder order, float32 (N, K)."""
         features = self.world.pool["teacher"]
         if kind == scores.TWO_VIEWS:  # a linear teacher: the mean of the logits is the logit of the mean
-            features = (features + self.world.pool["mirrored"]) / 2
+            features = (features + self.world.pool["mirrored"]) * np.float32(0.5)
         return self.teacher.logits(features[self.order])
 
     def table(self, kind: str = scores.PLAIN) -> ScoreTable:
@@ -191,9 +191,8 @@ class Bench:
             split: float((head.logits(features).argmax(1) == labels).mean())
             for split, (features, labels) in self.judged.items()
         }
-        return Row(
-            self.name, self.seed, name, count, len(np.unique(selection.labels)), **self.sizes(selection), **right
-        )
+        facts: dict[str, Any] = {**self.sizes(selection), **right}
+        return Row(self.name, self.seed, name, count, len(np.unique(selection.labels)), **facts)
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from plada_select.refine import Refine
 from plada_select.safety_net import SafetyNet
@@ -10,12 +11,12 @@ from plada_select.select import Policy
 
 from .scores import BY_CLASS, CALIBRATED
 
-EQUAL = SafetyNet("0", "1")
+EQUAL = SafetyNet(Decimal("0"), Decimal("1"))
 #: The paper's recipe, its Safety-Net, its entropy; and random choice. Sent in the paper's layouts.
 PAPER = {
     "paper: lowest energy": Policy(),
-    "paper: Safety-Net 0.5": Policy(safety_net=SafetyNet("0.5", "0.5")),
-    "paper: Safety-Net -0.2": Policy(safety_net=SafetyNet("-0.2", "0.5")),
+    "paper: Safety-Net 0.5": Policy(safety_net=SafetyNet(Decimal("0.5"), Decimal("0.5"))),
+    "paper: Safety-Net -0.2": Policy(safety_net=SafetyNet(Decimal("-0.2"), Decimal("0.5"))),
     "paper: highest energy": Policy(direction="high"),
     "paper: lowest entropy": Policy(criterion="entropy"),
     "random": Policy("random"),
@@ -23,11 +24,11 @@ PAPER = {
 #: Ours; auto chooses among these and the policies above.
 OURS = {
     "equal quotas": Policy(safety_net=EQUAL),
-    "equal quotas, rate 0.25": Policy(safety_net=EQUAL, refine=Refine("0.25", "0")),
-    "equal quotas, rate 0.5": Policy(safety_net=EQUAL, refine=Refine("0.5", "0")),
-    "equal quotas, rate 1": Policy(safety_net=EQUAL, refine=Refine("1", "0")),
-    "equal quotas, agreement 0.5": Policy(safety_net=EQUAL, refine=Refine("0", "0.5")),
-    "equal quotas, rate 0.25, agreement 0.5": Policy(safety_net=EQUAL, refine=Refine("0.25", "0.5")),
+    "equal quotas, rate 0.25": Policy(safety_net=EQUAL, refine=Refine(Decimal("0.25"), Decimal("0"))),
+    "equal quotas, rate 0.5": Policy(safety_net=EQUAL, refine=Refine(Decimal("0.5"), Decimal("0"))),
+    "equal quotas, rate 1": Policy(safety_net=EQUAL, refine=Refine(Decimal("1"), Decimal("0"))),
+    "equal quotas, agreement 0.5": Policy(safety_net=EQUAL, refine=Refine(Decimal("0"), Decimal("0.5"))),
+    "equal quotas, rate 0.25, agreement 0.5": Policy(safety_net=EQUAL, refine=Refine(Decimal("0.25"), Decimal("0.5"))),
     "equal quotas, spread 5": Policy(safety_net=EQUAL, refine=Refine(spread=5)),
     "equal quotas, margin": Policy("margin", safety_net=EQUAL),
     "equal quotas, highest energy": Policy(direction="high", safety_net=EQUAL),

@@ -104,7 +104,8 @@ def tuned_table(rows: Sequence[TunedRow]) -> str:
         return title + "Not run.\n"
     parts = []
     for student, setup in dict.fromkeys((row.student, row.setup) for row in rows):
-        lines = ["| task | budget | method | seeds | images | bytes | test accuracy |", "|---|---:|---|---:|---:|---:|---:|"]
+        lines = ["| task | budget | method | seeds | images | bytes | test accuracy |",
+                 "|---|---:|---|---:|---:|---:|---:|"]  # fmt: skip
         groups: dict[tuple[str, int, str], list[TunedRow]] = {}
         for row in rows:
             if (row.student, row.setup) == (student, setup):

@@ -147,8 +147,13 @@ class ProxyStudent:
     def _usable(self, indices: NDArray[Any]) -> NDArray[np.bool_] | None:
         status = getattr(self.rows, "status", None)
         if self.pool_status is not None:
-            return self.pool_status[indices] < _UNUSABLE
-        return None if status is None else status(indices) < _UNUSABLE
+            found = self.pool_status[indices]
+        elif status is not None:
+            found = status(indices)
+        else:
+            return None
+        usable: NDArray[np.bool_] = found < _UNUSABLE
+        return usable
 
 
 class TunedFinalist:
