@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from plada_train import Head, Recipe
 
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # AdamW's usual ones
+_BLOCK = 512  # images
 _PLAIN = {"warmup": 0.0, "label_smoothing": 0.0, "patience": None, "keep": "last"}
 
 
@@ -42,9 +43,7 @@ def train_linear(features: NDArray[np.float32], labels: NDArray[np.int64], num_c
     values, targets = _checked(features, labels, num_classes)
     if not is_plain(recipe):
         raise UserError("a linear student is trained without warm-up, smoothing and early stopping")
-    middle, spread = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
-    scale = 1 / np.where(spread > 1e-6, spread, 1.0)
-    inputs = ((values - middle) * scale).astype(np.float32)
+    inputs, middle, scale = _standardised(values)
     weight, bias, loss = _descend(inputs, targets, num_classes, recipe)
     wide = weight.astype(np.float64) * scale
     layer = wide.astype(np.float32), (bias.astype(np.float64) - wide @ middle).astype(np.float32)
@@ -67,6 +66,25 @@ def _checked(
     if not 0 <= targets.min() <= targets.max() < num_classes:
         raise UserError(f"labels must be numbers from 0 to {num_classes - 1}")
     return values, targets
+
+
+def _standardised(
+    values: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """(values with mean 0 and spread 1, what was taken off, what it was multiplied by); block by block, so that no
+    copy in double precision is made."""
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK)]
+    middle = values.mean(0, dtype=np.float64)
+    total = np.zeros(values.shape[1])
+    for block in blocks:
+        total += ((values[block] - middle) ** 2).sum(0)
+    spread = np.sqrt(total / len(values))
+    # One image, or a dead feature, has no spread: leave its scale alone.
+    scale = 1 / np.where(spread > 1e-6, spread, 1.0)
+    out = np.empty_like(values)
+    for block in blocks:
+        out[block] = (values[block] - middle) * scale
+    return out, middle, scale
 
 
 def _descend(
