@@ -100,13 +100,13 @@ class World:
             np.save(path, components(self.pool["teacher"]))
         return _mapped(path)
 
-    def by_cluster(self, group_size: int = 256) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """The order by clusters of the teacher's backbone, and the clusters' start offsets; computed once."""
-        path = self.cache / f"order-cluster-{group_size}.npz"
+    def by_cluster(self, role: str = "teacher", group_size: int = 256) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """The order by clusters of a backbone's features, and the clusters' start offsets; computed once."""
+        path = self.cache / f"order-cluster-{role}-{group_size}.npz"
         if not path.exists():
             from plada_train.clusters import cluster_order
 
-            found = cluster_order(self.pool["teacher"], group_size=group_size)
+            found = cluster_order(self.pool[role], group_size=group_size)
             np.savez(path, order=found.order, starts=found.starts)
         with np.load(path) as arrays:
             return arrays["order"], arrays["starts"]

@@ -31,8 +31,10 @@ def run(world: World, path: Path, tasks: Sequence[str], seed: int = 0) -> None:
         "shuffled, blocks of 256": (np.arange(size), np.arange(0, size, 256)),
         "folder": (world.by_folder[0], None),
         "folder, groups": world.by_folder,
-        "cluster": (world.by_cluster()[0], None),
-        "cluster, groups": world.by_cluster(),
+        "cluster, teacher's backbone": (world.by_cluster()[0], None),
+        "the same, groups": world.by_cluster(),
+        "cluster, student's backbone": (world.by_cluster("student")[0], None),
+        "the same, with groups": world.by_cluster("student"),
         "shuffled again": (rng.permutation(size), None),
     }
     lines = []
