@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from plada_train.decode import decode_pil
+from plada_train.sources import ImageSource
 
 if TYPE_CHECKING:
     from plada_train import Task
@@ -27,6 +31,7 @@ LABELS = "tin64_labels_ANALYSIS_ONLY.npz"  # the folder (wnid) and number of eac
 TEACHER = ("tf_efficientnet_lite0", "wheel")
 STUDENT = ("mobilenetv2_100", "mobilenetv2_100_in1k_features_fp16.safetensors")
 INPUT = 128
+VIEWED = 10_000  # images of the pool whose mirror images are looked at, too
 Floats = NDArray[np.float32]
 
 
@@ -73,6 +78,14 @@ class World:
     def pool(self) -> dict[str, Floats]:
         """Features float32 (N, D) of both backbones, in the shuffled order; one file each, read where needed."""
         return {role: self._pool(role) for role in ("teacher", "student")}
+
+    @cached_property
+    def mirrored(self) -> Floats:
+        """The teacher's features of the first :data:`VIEWED` images of the shuffled pool, mirrored."""
+        path = self.cache / "pool-mirrored.npy"
+        if not path.exists():
+            np.save(path, self._features("teacher", _Mirrored(self.source, VIEWED)))
+        return _mapped(path)
 
     def _pool(self, role: str) -> Floats:
         path = self.cache / f"pool-{role}.npy"
@@ -128,6 +141,28 @@ class World:
 def _mapped(path: Path) -> Floats:
     found: Floats = np.load(path, mmap_mode="r")
     return found
+
+
+class _Mirrored(ImageSource):
+    """The first images of a source, mirrored, as PNG."""
+
+    def __init__(self, source: Any, count: int) -> None:
+        self.spec, self.source, self.count = f"mirrored {source.spec}", source, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def key(self, index: int) -> str:
+        return str(self.source.key(index))
+
+    def read(self, index: int) -> bytes:
+        from PIL import ImageOps
+
+        image, _ = decode_pil(self.source.read(index))
+        assert image is not None, "the pool's images can all be decoded"
+        out = io.BytesIO()
+        ImageOps.mirror(image).save(out, "PNG", compress_level=1)
+        return out.getvalue()
 
 
 class TaskData:

@@ -25,7 +25,7 @@ from plada_select.select import Ranking, Selection, rank
 from plada_train import Recipe
 
 from . import scores
-from .data import World
+from .data import VIEWED, World
 from .policies import SCORES, policy_of
 
 LARGEST = 20_000  # bytes
@@ -127,16 +127,17 @@ class Bench:
 
     def logits(self, kind: str = scores.PLAIN) -> NDArray[np.float32]:
         """The teacher's logits of the pool in folder order, float32 (N, K)."""
-        features = self.world.pool["teacher"]
-        if kind == scores.TWO_VIEWS:  # a linear teacher: the mean of the logits is the logit of the mean
-            features = (features + self.world.pool["mirrored"]) * np.float32(0.5)
-        return self.teacher.logits(features[self.order])
+        logits = self.teacher.logits(self.world.pool["teacher"])
+        if kind == scores.TWO_VIEWS:
+            logits[:VIEWED] = (logits[:VIEWED] + self.teacher.logits(self.world.mirrored)) / 2
+        return logits[self.order]
 
     def table(self, kind: str = scores.PLAIN) -> ScoreTable:
         """The score table of a kind of scores, made once."""
         if kind not in self.tables:
             logits = self.logits(kind)
-            columns: dict[str, Any] = {**score_columns(logits), "status": np.zeros(len(logits), np.uint8)}
+            left_out = self.order >= VIEWED if kind in (scores.ONE_VIEW, scores.TWO_VIEWS) else np.zeros(len(logits))
+            columns: dict[str, Any] = {**score_columns(logits), "status": np.where(left_out, 255, 0).astype(np.uint8)}
             if kind in (scores.CALIBRATED, scores.BY_CLASS):
                 columns["energy"] = scores.energies(kind, logits, self.temperature)
             mark = Provenance("5e" * 16, len(logits), self.classes, "00" * 32, "00" * 32, "float32")

@@ -9,7 +9,7 @@ from plada_select.refine import Refine
 from plada_select.safety_net import SafetyNet
 from plada_select.select import Policy
 
-from .scores import BY_CLASS, CALIBRATED
+from .scores import BY_CLASS, CALIBRATED, ONE_VIEW, TWO_VIEWS
 
 EQUAL = SafetyNet(Decimal("0"), Decimal("1"))
 #: The paper's recipe, its Safety-Net, its entropy; and random choice. Sent in the paper's layouts.
@@ -40,11 +40,18 @@ OURS = {
     "calibrated energy": Policy(),
     "energy standardised by class": Policy(),
 }
+#: Against each other alone: only a fifth of the pool has a second view.
+VIEWS = {
+    "a fifth of the pool: equal quotas": Policy(safety_net=EQUAL),
+    "a fifth of the pool: equal quotas, two views": Policy(safety_net=EQUAL),
+}
 #: Policies whose scores are not the teacher's as they are.
 SCORES = {
     "equal quotas, calibrated energy": CALIBRATED,
     "calibrated energy": CALIBRATED,
     "energy standardised by class": BY_CLASS,
+    "a fifth of the pool: equal quotas": ONE_VIEW,
+    "a fifth of the pool: equal quotas, two views": TWO_VIEWS,
 }
 ALL = {**PAPER, **OURS}
 #: Run first, so that an unfinished run already has the headline.
@@ -53,5 +60,5 @@ FIRST = ("paper: lowest energy", "equal quotas", "equal quotas, rate 0.25", "equ
 
 def policy_of(name: str, seed: int) -> Policy:
     """The policy of that name; random ones draw by the seed."""
-    policy = ALL[name]
+    policy = {**ALL, **VIEWS}[name]
     return replace(policy, seed=seed) if policy.criterion == "random" else policy

@@ -24,7 +24,7 @@ from pathlib import Path
 from . import cost, labels, orders, others, tuned
 from .data import INPUT, STUDENT, TASKS, World
 from .measure import LARGEST, Rows, run
-from .policies import ALL, FIRST
+from .policies import ALL, FIRST, VIEWS
 from .report import read_csv, write
 
 HERE = Path(__file__).resolve().parent
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_up_torch(args.threads)
     world = World(args.data, args.cache, args.threads)
     if args.action == "students":
-        policies = args.policies or (FIRST if args.first else list(ALL))
+        policies = args.policies or (FIRST if args.first else [*ALL, *VIEWS])
         run(world, linear, args.tasks, args.seeds, policies, args.largest)
     elif args.action == "tuned":
         setup = tuned.Setup(args.size, args.passes, args.arch)
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = actions.add_parser("students", help="train what has no row yet", parents=[tasks, seeds, largest])
     add.add_argument("--first", action="store_true", help="the headline's policies only")
-    add.add_argument("--policies", nargs="+", choices=list(ALL), metavar="NAME")
+    add.add_argument("--policies", nargs="+", choices=[*ALL, *VIEWS], metavar="NAME")
     add = actions.add_parser("tuned", help="really trained students; auto takes the linear students' choice",
                              parents=[given, seeds])  # fmt: skip
     add.add_argument("--tasks", nargs="+", default=list(tuned.TASKS), choices=list(TASKS))

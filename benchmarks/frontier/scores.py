@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from plada_select.criteria import energy
 
 Floats = NDArray[np.float32]
-#: As they are; with the temperature of the validation split; standardised among images of the same pseudo-label;
-#: logits averaged over an image and its mirror image (labels change, too).
-PLAIN, CALIBRATED, BY_CLASS, TWO_VIEWS = "plain", "calibrated", "by class", "two views"
+#: As they are; with the temperature of the validation split; standardised among images of the same pseudo-label; and
+#: for a part of the pool alone, as they are, or from logits averaged over an image and its mirror image (which changes
+#: labels, too).
+PLAIN, CALIBRATED, BY_CLASS, ONE_VIEW, TWO_VIEWS = "plain", "calibrated", "by class", "one view", "two views"
 TEMPERATURES = 2.0 ** (np.arange(-24, 33) / 8)  # 1/8 to 16
 
 
