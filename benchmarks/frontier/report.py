@@ -40,7 +40,8 @@ def write(
     more = [order_table(folder / "orders.csv"), label_table(folder / "labels.csv"), cost_table(folder / "cost.json")]
     with atomic_write(paths[1]) as file:
         file.write("\n".join([tables(ordered, tuned, others), *more]).encode())
-    return [*paths, draw([row for row in ordered if row.policy in ALL], others, folder / "plots" / "frontier.svg", LARGEST)]
+    shown = [row for row in ordered if row.policy in ALL]
+    return [*paths, draw(shown, others, folder / "plots" / "frontier.svg", LARGEST)]
 
 
 def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = (), others: Sequence[OtherRow] = ()) -> str:

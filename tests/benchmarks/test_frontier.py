@@ -12,6 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.frontier.cost import CostRow
+from benchmarks.frontier.cost import read as read_costs
+from benchmarks.frontier.cost import table as cost_table
 from benchmarks.frontier.curves import (
     at_budget,
     auto_curve,
@@ -232,3 +235,14 @@ def test_a_students_setup_limits_its_passes():
     assert setup.recipe("finetune", 20, 1).epochs == Recipe.finetune(20, 1).epochs
     assert Setup().recipe("scratch", 500, 3) == Recipe.scratch(500, 3)
     assert setup.name("fine-tuned") == "mobilenetv2_100, 64 px, at most 2,000 image passes"
+
+
+def test_the_cost_of_a_rehearsal_is_told_in_trainings(tmp_path: Path):
+    path = tmp_path / "cost.json"
+    assert "Not run." in cost_table(path)
+    rows = [CostRow(300, cached, "head", 97, 39, 69, 500, 2000, 30.0, 10.0, 17.5, 5.0) for cached in (True, False)]
+    path.write_text(json.dumps([asdict(one) for one in rows]))
+    assert read_costs(path) == rows
+    text = cost_table(path)
+    assert "| 300 | on disk | 97 | 39, 69 | 0 | 30.0 | `--recipe head` | 10.0 | 3.0 | 3.5 |" in text
+    assert "| 300 | new | 97 | 39, 69 | 2,500 |" in text
