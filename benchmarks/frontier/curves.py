@@ -68,14 +68,14 @@ def mean_curve(rows: Sequence[Any], field: str) -> Curve:
 
 
 def choose(rows: Sequence[Any], budget: float, field: str) -> Any:
-    """What auto takes of the students of one task and seed: the best on the validation split that fits; fewer bytes
-    where they are equal. The test accuracy plays no part.
+    """What auto takes of the students of one task and seed: the best that fits, as judged without the test split;
+    fewer bytes where they are equal.
 
     Args:
-        rows: with ``val`` and the field: students, or what else can be sent.
+        rows: with ``judged`` and the field: students, or what else can be sent.
     """
     fitting = [row for row in rows if getattr(row, field) <= budget]
-    return max(fitting, key=lambda row: (row.val, -getattr(row, field)), default=None)
+    return max(fitting, key=lambda row: (row.judged, -getattr(row, field)), default=None)
 
 
 def budgets(rows: Sequence[Any], field: str) -> list[float]:

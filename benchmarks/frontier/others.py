@@ -47,6 +47,11 @@ class OtherRow:
     val: float
     test: float
 
+    @property
+    def judged(self) -> float:
+        """The training images gave the probe its weights, and the JPEGs are some of them: validation images alone."""
+        return self.val
+
 
 def read(path: Path) -> list[OtherRow]:
     """Rows that :func:`run` wrote; a last line that is not whole is passed over."""

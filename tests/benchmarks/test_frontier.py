@@ -1,4 +1,4 @@
-"""The arithmetic of benchmarks/frontier: curves, bytes at equal accuracy, what auto may look at. No student is trained."""
+"""The arithmetic of benchmarks/frontier: curves, bytes at equal accuracy, what auto may look at. No students."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def row(
         30,
         test if val is None else val,
         test,
-        test,
+        test if val is None else val,
     )
 
 
@@ -92,7 +92,7 @@ def test_curves_that_never_meet_have_no_ratio():
     assert ratio([], [(100, 0.7)]) is None
 
 
-def test_auto_looks_at_the_validation_split_alone():
+def test_auto_does_not_look_at_the_test_split():
     rows = [row("a", 2, 100, test=0.9, val=0.5), row("b", 2, 110, test=0.4, val=0.6), row("c", 2, 120, 0.3, val=0.6)]
     assert choose(rows, 200, "ours").policy == "b"
     assert choose(rows, 105, "ours").policy == "a"
