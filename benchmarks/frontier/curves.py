@@ -67,15 +67,17 @@ def mean_curve(rows: Sequence[Any], field: str) -> Curve:
     )
 
 
-def choose(rows: Sequence[Any], budget: float, field: str) -> Any:
+def choose(rows: Sequence[Any], budget: float, field: str, by: str = "judged") -> Any:
     """What auto takes of the students of one task and seed: the best that fits, as judged without the test split;
     fewer bytes where they are equal.
 
     Args:
-        rows: with ``judged`` and the field: students, or what else can be sent.
+        rows: students, or what else can be sent.
+        budget, field: the field is at most the budget.
+        by: what judges them: ``judged``, or ``val`` for the validation images alone.
     """
     fitting = [row for row in rows if getattr(row, field) <= budget]
-    return max(fitting, key=lambda row: (row.judged, -getattr(row, field)), default=None)
+    return max(fitting, key=lambda row: (getattr(row, by), -getattr(row, field)), default=None)
 
 
 def budgets(rows: Sequence[Any], field: str) -> list[float]:

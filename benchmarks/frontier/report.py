@@ -22,6 +22,7 @@ from .policies import ALL, OURS, PAPER, VIEWS
 from .tuned import TunedRow
 
 BUDGETS = (150, 300, 1000, 3000, 6000)
+LADDER = (80, 100, 120, 150, 200, 250, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 4000, 6000)
 PLAIN = "paper: lowest energy"
 
 
@@ -48,6 +49,7 @@ def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = (), others: Sequence
     """Markdown: bytes at equal accuracy, accuracies by budget, auto against fixed policies, trained students."""
     views, rows = [row for row in rows if row.policy in VIEWS], [row for row in rows if row.policy not in VIEWS]
     parts = [_equal_accuracy(rows), _policies(rows), _accuracies(rows, others), _smallest(rows), _hindsight(rows)]
+    parts.append(_judges(rows))
     return "\n".join([*parts, _duels(rows), _views(views), tuned_table(tuned)])
 
 
@@ -220,6 +222,22 @@ def _hindsight(rows: Sequence[Row]) -> str:
                 f" {'–' if errors is None else f'{errors:+.1f}'} |"
             )
     return "### Auto against plain energy and the best fixed policy in hindsight\n\n" + "\n".join(lines) + "\n"
+
+
+def _judges(rows: Sequence[Row]) -> str:
+    """What it is worth to judge on training images, too."""
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    found: dict[str, list[float]] = {task: [] for task in tasks}
+    for task, seed in dict.fromkeys((row.task, row.seed) for row in rows):
+        mine = [row for row in rows if (row.task, row.seed) == (task, seed)]
+        for budget in LADDER:
+            both, val = choose(mine, budget, "ours"), choose(mine, budget, "ours", "val")
+            if both is not None:
+                found[task].append(100 * (both.test - val.test))
+    cells = [f"{fmean(gains):+.2f}" if gains else "–" for gains in found.values()]
+    text = f"| | {' | '.join(tasks)} |\n|---|{'---:|' * len(tasks)}\n| points | {' | '.join(cells)} |\n"
+    note = f"Mean over the seeds and {len(LADDER)} budgets from {LADDER[0]} to {LADDER[-1]:,} bytes.\n"
+    return f"### Auto judged on validation and training images, minus validation images alone\n\n{text}\n{note}"
 
 
 def _duels(rows: Sequence[Row]) -> str:
