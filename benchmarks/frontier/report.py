@@ -72,7 +72,8 @@ def order_table(path: Path) -> str:
 def _policies(rows: Sequence[Row]) -> str:
     """Every policy against equal quotas, on the seeds that both have."""
     tasks = list(dict.fromkeys(row.task for row in rows))
-    lines = ["| policy | " + " | ".join(tasks) + " | geometric mean | tasks |", "|---|" + "---:|" * (len(tasks) + 2)]
+    lines = ["| policy | seeds | " + " | ".join(tasks) + " | geometric mean | tasks |",
+             "|---|---:|" + "---:|" * (len(tasks) + 2)]  # fmt: skip
     for policy in ALL:
         cells, logs = [], []
         for task in tasks:
@@ -82,8 +83,9 @@ def _policies(rows: Sequence[Row]) -> str:
             found = ratio(mean_curve(mine, "ours"), mean_curve(base, "ours")) if mine and base else None
             cells.append("–" if found is None else f"{found[0]:.2f}")
             logs += [] if found is None else [math.log(found[0])]
-        mean = f"**{math.exp(fmean(logs)):.2f}**" if logs else "–"
-        lines.append(f"| {policy} | " + " | ".join(cells) + f" | {mean} | {len(logs)} |")
+        if logs:
+            mean, seeds = f"**{math.exp(fmean(logs)):.2f}**", _seeds([row for row in rows if row.policy == policy])
+            lines.append(f"| {policy} | {seeds} | " + " | ".join(cells) + f" | {mean} | {len(logs)} |")
     return "### Bytes at equal accuracy, over equal quotas; our codec for both\n\n" + "\n".join(lines) + "\n"
 
 
@@ -205,6 +207,18 @@ def _spread(values: Sequence[float]) -> str:
     return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
+def _signed(value: float, digits: int = 1) -> str:
+    """With its sign, unless it rounds to zero."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    """Seeds that these were run with: "3", or "1–3" where tasks differ."""
+    counts = {len({row.seed for row in rows if row.task == task}) for task in {row.task for row in rows}}
+    return "–".join(str(number) for number in sorted({min(counts), max(counts)}))
+
+
 def _hindsight(rows: Sequence[Row]) -> str:
     """The two comparisons that count, budget by budget."""
     lines = ["| bytes | tasks | auto | against | its accuracy | auto's gain, points | worst task | points there |"
@@ -218,8 +232,8 @@ def _hindsight(rows: Sequence[Row]) -> str:
             against = name if name == "plain energy" else f"best fixed: {one.policy}"
             lines.append(
                 f"| {budget:,} | {len(one.tasks)} | {one.fixed + one.difference:.1f} | {against} | {one.fixed:.1f} |"
-                f" {one.difference:+.1f} | {one.worst} | {one.tasks[one.worst]:+.1f} |"
-                f" {'–' if errors is None else f'{errors:+.1f}'} |"
+                f" {_signed(one.difference)} | {one.worst} | {_signed(one.tasks[one.worst])} |"
+                f" {'–' if errors is None else _signed(errors)} |"
             )
     return "### Auto against plain energy and the best fixed policy in hindsight\n\n" + "\n".join(lines) + "\n"
 
@@ -234,7 +248,7 @@ def _judges(rows: Sequence[Row]) -> str:
             both, val = choose(mine, budget, "ours"), choose(mine, budget, "ours", "val")
             if both is not None:
                 found[task].append(100 * (both.test - val.test))
-    cells = [f"{fmean(gains):+.2f}" if gains else "–" for gains in found.values()]
+    cells = [_signed(fmean(gains), 2) if gains else "–" for gains in found.values()]
     text = f"| | {' | '.join(tasks)} |\n|---|{'---:|' * len(tasks)}\n| points | {' | '.join(cells)} |\n"
     note = f"Mean over the seeds and {len(LADDER)} budgets from {LADDER[0]} to {LADDER[-1]:,} bytes.\n"
     return f"### Auto judged on validation and training images, minus validation images alone\n\n{text}\n{note}"
@@ -247,11 +261,9 @@ def _duels(rows: Sequence[Row]) -> str:
         mine = [row for row in rows if row.policy == policy]
         if not mine:
             continue
-        seeds = {len({row.seed for row in mine if row.task == task}) for task in {row.task for row in mine}}
-        span = "–".join(str(number) for number in sorted({min(seeds), max(seeds)}))
         found = [duel(rows, policy, budget, "ours") for budget in BUDGETS]
-        cells = ["–" if one is None else f"{one.difference:+.1f}" for one in found]
-        lines.append(f"| {policy} | {len({row.task for row in mine})}, {span} | " + " | ".join(cells) + " |")
+        cells = ["–" if one is None else _signed(one.difference) for one in found]
+        lines.append(f"| {policy} | {len({row.task for row in mine})}, {_seeds(mine)} | " + " | ".join(cells) + " |")
     title = "### Auto minus every fixed policy, in points\n\n"
     return title + "\n".join(lines) + "\n\nMeans over the tasks and seeds that the policy was run on.\n"
 
