@@ -42,7 +42,9 @@ def write(
     more = [order_table(folder / "orders.csv"), label_table(folder / "labels.csv"), cost_table(folder / "cost.json")]
     with atomic_write(paths[1]) as file:
         file.write("\n".join([tables(ordered, tuned, others), *more]).encode())
-    shown = [row for row in ordered if row.policy in ALL]
+    tasks = {row.task for row in ordered}
+    whole = [policy for policy in ALL if {row.task for row in ordered if row.policy == policy} == tasks]
+    shown = [row for row in ordered if row.policy in whole]
     return [*paths, draw(shown, others, folder / "plots" / "frontier.svg", LARGEST)]
 
 
@@ -87,8 +89,8 @@ def _policies(rows: Sequence[Row]) -> str:
             cells.append("–" if found is None else f"{found[0]:.2f}")
             logs += [] if found is None else [math.log(found[0])]
         if logs:
-            mean, seeds = f"**{math.exp(fmean(logs)):.2f}**", _seeds([row for row in rows if row.policy == policy])
-            lines.append(f"| {policy} | {seeds} | " + " | ".join(cells) + f" | {mean} | {len(logs)} |")
+            mean, span = f"**{math.exp(fmean(logs)):.2f}**", _seeds([row for row in rows if row.policy == policy])
+            lines.append(f"| {policy} | {span} | " + " | ".join(cells) + f" | {mean} | {len(logs)} |")
     title = "### Bytes at equal accuracy, over equal quotas; our codec for both\n\n"
     return title + "\n".join(lines) + "\n\nPolicies that were run on every task. –: no accuracy that both reach.\n"
 
