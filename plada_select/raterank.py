@@ -124,10 +124,10 @@ class RefinedRanking(Ranking):
             keys, _ = super().select_keys(octave)
             indices = (keys & _LOW32).astype(np.int64)
             labels, size, classes = self.labels[indices], len(self.labels), len(self.class_counts)
-            if self.starts is not None:
-                groups = Groups(self.starts, size)
-            else:
+            if self.starts is None:
                 groups = best_blocks(size, indices, labels, classes)
+            else:
+                groups = Groups(self.starts, size)
             cost = BitCost(groups, indices, labels, classes)
             self._priors[octave] = groups, (cost.density_strength, cost.label_strength)
         return self._priors[octave]

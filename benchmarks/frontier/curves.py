@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
+from typing import Any
 
 from .measure import Row
 
 STEP = 0.01  # of accuracy: the levels at which bytes are compared
+FILLED = 0.4  # of a budget: a policy whose files end below was not run to that budget
 GROWTH = 1.25  # of the budgets at which auto chooses
 Curve = list[tuple[float, float]]  # bytes, accuracy; both rise
 
@@ -52,9 +54,9 @@ def ratio(ours: Curve, theirs: Curve) -> tuple[float, float, float] | None:
     return (math.exp(fmean(logs)), low, high) if logs else None
 
 
-def mean_curve(rows: Sequence[Row], field: str) -> Curve:
+def mean_curve(rows: Sequence[Any], field: str) -> Curve:
     """Mean over the seeds at each count; counts that not every seed has are left out."""
-    counts: dict[int, list[Row]] = {}
+    counts: dict[int, list[Any]] = {}
     for row in rows:
         counts.setdefault(row.count, []).append(row)
     seeds = len({row.seed for row in rows})
@@ -65,21 +67,27 @@ def mean_curve(rows: Sequence[Row], field: str) -> Curve:
     )
 
 
-def choose(rows: Sequence[Row], budget: float, field: str) -> Row | None:
-    """What auto takes of the students of one task and seed: the best on the validation split that fits; fewer bytes
-    where they are equal. The test accuracy plays no part."""
+def choose(rows: Sequence[Any], budget: float, field: str, by: str = "judged") -> Any:
+    """What auto takes of the students of one task and seed: the best that fits, as judged without the test split;
+    fewer bytes where they are equal.
+
+    Args:
+        rows: students, or what else can be sent.
+        budget, field: the field is at most the budget.
+        by: what judges them: ``judged``, or ``val`` for the validation images alone.
+    """
     fitting = [row for row in rows if getattr(row, field) <= budget]
-    return max(fitting, key=lambda row: (row.val, -getattr(row, field)), default=None)
+    return max(fitting, key=lambda row: (getattr(row, by), -getattr(row, field)), default=None)
 
 
-def budgets(rows: Sequence[Row], field: str) -> list[float]:
+def budgets(rows: Sequence[Any], field: str) -> list[float]:
     """From the smallest file to the largest, in steps of a quarter."""
     low, high = (f(getattr(row, field) for row in rows) for f in (min, max))
     steps = max(1, math.ceil(math.log(high / low) / math.log(GROWTH)))
     return [low * (high / low) ** (step / steps) for step in range(steps + 1)]
 
 
-def auto_curve(rows: Sequence[Row], field: str) -> Curve:
+def auto_curve(rows: Sequence[Any], field: str) -> Curve:
     """Mean over the seeds of what auto takes at each budget."""
     seeds = sorted({row.seed for row in rows})
     points = []
@@ -93,14 +101,28 @@ def auto_curve(rows: Sequence[Row], field: str) -> Curve:
 
 @dataclass(frozen=True)
 class Duel:
-    """Auto against one fixed policy at a budget: mean difference in points over the tasks, and each task's
-    difference in standard errors of the seeds (paired)."""
+    """Auto against one fixed policy at a budget.
+
+    Attributes:
+        policy, budget: which.
+        fixed: the policy's mean accuracy over the tasks, in percent.
+        difference: auto's minus the policy's, in points, mean over the tasks.
+        tasks: difference of each task in points, mean over the seeds.
+        errors: the same in standard errors of the seeds (paired); tasks with one seed, or without spread, are left out.
+    """
 
     policy: str
     budget: int
+    fixed: float
     difference: float
-    worst_task: str
-    worst_errors: float
+    tasks: dict[str, float]
+    errors: dict[str, float]
+
+    @property
+    def worst(self) -> str:
+        """The task where auto falls furthest behind: in standard errors where these are known."""
+        known = self.errors or self.tasks
+        return min(known, key=lambda task: known[task])
 
 
 def at_budget(rows: Sequence[Row], policy: str, budget: int, field: str) -> Row | None:
@@ -110,22 +132,43 @@ def at_budget(rows: Sequence[Row], policy: str, budget: int, field: str) -> Row 
 
 
 def duel(rows: Sequence[Row], policy: str, budget: int, field: str) -> Duel | None:
-    """Over all tasks where both have a file at this budget with every seed."""
+    """Over all tasks and seeds where both have a file at this budget."""
     means: dict[str, float] = {}
     errors: dict[str, float] = {}
+    fixed: list[float] = []
     for task in dict.fromkeys(row.task for row in rows):
-        mine = [row for row in rows if row.task == task]
-        differences = []
-        for seed in sorted({row.seed for row in mine}):
-            same = [row for row in mine if row.seed == seed]
+        pairs = []
+        for seed in sorted({row.seed for row in rows if row.task == task}):
+            same = [row for row in rows if (row.task, row.seed) == (task, seed)]
             own, other = choose(same, budget, field), at_budget(same, policy, budget, field)
             if own is not None and other is not None:
-                differences.append(100 * (own.test - other.test))
-        if differences:
-            means[task] = fmean(differences)
-            if len(differences) > 1 and stdev(differences) > 0:
-                errors[task] = means[task] / (stdev(differences) / math.sqrt(len(differences)))
+                pairs.append((100 * own.test, 100 * other.test))
+        if not pairs:
+            continue
+        differences = [own - other for own, other in pairs]
+        fixed.append(fmean(other for _, other in pairs))
+        means[task] = fmean(differences)
+        if len(differences) > 1 and stdev(differences) > 0:
+            errors[task] = means[task] / (stdev(differences) / math.sqrt(len(differences)))
     if not means:
         return None
-    worst = min(errors or means, key=lambda task: (errors or means)[task])
-    return Duel(policy, budget, fmean(means.values()), worst, errors.get(worst, math.nan))
+    return Duel(policy, budget, fmean(fixed), fmean(means.values()), means, errors)
+
+
+def complete(rows: Sequence[Row], policy: str, budget: int, field: str) -> bool:
+    """Whether a policy fills the budget for every task and seed for which any policy has a file within it: to 40 % at
+    least (counts double from one student to the next), or with as many images as any policy sends."""
+    for task, seed in {(row.task, row.seed) for row in rows if getattr(row, field) <= budget}:
+        fitting = [row for row in rows if (row.task, row.seed) == (task, seed) and getattr(row, field) <= budget]
+        mine = [row for row in fitting if row.policy == policy]
+        most = max(row.count for row in fitting)
+        if not any(getattr(row, field) >= FILLED * budget or row.count == most for row in mine):
+            return False
+    return True
+
+
+def best_fixed(rows: Sequence[Row], policies: Sequence[str], budget: int, field: str) -> Duel | None:
+    """Auto against the fixed policy that is best in hindsight: one for all tasks, by its mean test accuracy at this
+    budget; of the policies that were run everywhere."""
+    found = [duel(rows, policy, budget, field) for policy in policies if complete(rows, policy, budget, field)]
+    return max((one for one in found if one is not None), key=lambda one: one.fixed, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from plada_train.decode import decode_pil
+from plada_train.sources import ImageSource
 
 if TYPE_CHECKING:
     from plada_train import Task
@@ -27,6 +31,7 @@ LABELS = "tin64_labels_ANALYSIS_ONLY.npz"  # the folder (wnid) and number of eac
 TEACHER = ("tf_efficientnet_lite0", "wheel")
 STUDENT = ("mobilenetv2_100", "mobilenetv2_100_in1k_features_fp16.safetensors")
 INPUT = 128
+VIEWED = 10_000  # images of the pool whose mirror images are looked at, too
 Floats = NDArray[np.float32]
 
 
@@ -74,11 +79,19 @@ class World:
         """Features float32 (N, D) of both backbones, in the shuffled order; one file each, read where needed."""
         return {role: self._pool(role) for role in ("teacher", "student")}
 
+    @cached_property
+    def mirrored(self) -> Floats:
+        """The teacher's features of the first :data:`VIEWED` images of the shuffled pool, mirrored."""
+        path = self.cache / "pool-mirrored.npy"
+        if not path.exists():
+            np.save(path, self._features("teacher", _Mirrored(self.source, VIEWED)))
+        return _mapped(path)
+
     def _pool(self, role: str) -> Floats:
         path = self.cache / f"pool-{role}.npy"
         if not path.exists():
             np.save(path, self._features(role, self.source))
-        return np.load(path, mmap_mode="r")
+        return _mapped(path)
 
     @cached_property
     def by_folder(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
@@ -98,15 +111,15 @@ class World:
             from plada_train.clusters import components
 
             np.save(path, components(self.pool["teacher"]))
-        return np.load(path, mmap_mode="r")
+        return _mapped(path)
 
-    def by_cluster(self, group_size: int = 256) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """The order by clusters of the teacher's backbone, and the clusters' start offsets; computed once."""
-        path = self.cache / f"order-cluster-{group_size}.npz"
+    def by_cluster(self, role: str = "teacher", group_size: int = 256) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """The order by clusters of a backbone's features, and the clusters' start offsets; computed once."""
+        path = self.cache / f"order-cluster-{role}-{group_size}.npz"
         if not path.exists():
             from plada_train.clusters import cluster_order
 
-            found = cluster_order(self.pool["teacher"], group_size=group_size)
+            found = cluster_order(self.pool[role], group_size=group_size)
             np.savez(path, order=found.order, starts=found.starts)
         with np.load(path) as arrays:
             return arrays["order"], arrays["starts"]
@@ -123,6 +136,33 @@ class World:
 
         found = extract_features(self.models[role], source, cache=self.cache, threads=self.threads, progress=False)
         return found.values
+
+
+def _mapped(path: Path) -> Floats:
+    found: Floats = np.load(path, mmap_mode="r")
+    return found
+
+
+class _Mirrored(ImageSource):
+    """The first images of a source, mirrored, as PNG."""
+
+    def __init__(self, source: Any, count: int) -> None:
+        self.spec, self.source, self.count = f"mirrored {source.spec}", source, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def key(self, index: int) -> str:
+        return str(self.source.key(index))
+
+    def read(self, index: int) -> bytes:
+        from PIL import ImageOps
+
+        image, _ = decode_pil(self.source.read(index))
+        assert image is not None, "the pool's images can all be decoded"
+        out = io.BytesIO()
+        ImageOps.mirror(image).save(out, "PNG", compress_level=1)
+        return out.getvalue()
 
 
 class TaskData:

@@ -5,24 +5,31 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import plada_format as pf
 from benchmarks import paper_layouts, selections
 from plada_format.engines.adaptive import compile_kernels
 from plada_select.criteria import score_columns
 from plada_select.raterank import refined
+from plada_select.rehearsal.linear import train_linear
 from plada_select.scoretable import Provenance, ScoreTable, write_table
-from plada_select.select import Policy, Ranking, Selection, rank
+from plada_select.select import Ranking, Selection, rank
+from plada_train import Recipe
 
-from .data import World
+from . import scores
+from .data import VIEWED, World
+from .policies import SCORES, policy_of
 
 LARGEST = 20_000  # bytes
+VAL_SHARE = 0.2  # of the images outside the test split: what open_task holds out
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Row:
         paper: bytes of the paper's best Huffman or Zstandard layout in folder order, and our container around it.
         paper_shuffled: the same, pool in shuffled order.
         names: bytes that the class names add to a file.
-        val, test: accuracies; the linear student's.
+        val, test: the linear student's accuracies on these splits.
+        train: on the images that the teacher was trained on; the student has seen none of them.
     """
 
     task: str
@@ -55,6 +63,12 @@ class Row:
     names: int
     val: float
     test: float
+    train: float
+
+    @property
+    def judged(self) -> float:
+        """Accuracy on all images of the target outside the test split, as a rehearsal judges."""
+        return (1 - VAL_SHARE) * self.train + VAL_SHARE * self.val
 
     @property
     def key(self) -> str:
@@ -63,11 +77,16 @@ class Row:
 
 
 class Rows:
-    """A file with one JSON line per row; a killed run loses one at most."""
+    """A file with one JSON line per row; a killed run loses one at most.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        known: rows of an earlier run; the file's own win.
+    """
+
+    def __init__(self, path: Path, known: Iterable[Row] = ()) -> None:
         self.path = path
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, Row] = {row.key: row for row in known}
         if path.exists():
             data = path.read_bytes()
             whole = data.rfind(b"\n") + 1
@@ -95,39 +114,56 @@ class Bench:
     """
 
     def __init__(self, world: World, task: str, seed: int) -> None:
-        from plada_train import Recipe, Targets, train_head
-
         self.world, self.name, self.seed = world, task, seed
         self.order, self.starts = world.by_folder
-        found = world.task(task, seed)
-        self.classes, self.class_names = found.task.num_classes, found.task.class_names
-        features, labels = found.split("teacher", "train")
-        head = train_head(features, Targets(labels, self.classes), recipe=Recipe.head(len(labels), seed))
-        self.logits = head.logits(world.pool["teacher"][self.order])
-        self.judged = {name: found.split("student", name) for name in ("val", "test")}
+        self.task = world.task(task, seed)
+        self.classes, self.class_names = self.task.task.num_classes, self.task.task.class_names
+        features, labels = self.task.split("teacher", "train")
+        self.teacher = train_linear(features, labels, self.classes, Recipe.head(len(labels), seed))
+        self.judged = {name: self.task.split("student", name) for name in ("train", "val", "test")}
         self.scratch = tempfile.TemporaryDirectory()
-        self.table = self._table()
+        self.tables: dict[str, ScoreTable] = {}
         self.rankings: dict[str, Ranking] = {}
 
-    def _table(self) -> ScoreTable:
-        columns: dict[str, Any] = {**score_columns(self.logits), "status": np.zeros(len(self.logits), np.uint8)}
-        mark = Provenance("5e" * 16, len(self.logits), self.classes, "00" * 32, "00" * 32, "float32")
-        facts = {"class_names": list(self.class_names)}
-        return write_table(Path(self.scratch.name) / "table", mark, facts, columns)
+    @cached_property
+    def temperature(self) -> float:
+        """The teacher's, from the validation split."""
+        features, labels = self.task.split("teacher", "val")
+        return scores.fit_temperature(self.teacher.logits(features), labels)
 
-    def ranking(self, policy: Policy) -> Ranking:
+    def logits(self, kind: str = scores.PLAIN) -> NDArray[np.float32]:
+        """The teacher's logits of the pool in folder order, float32 (N, K)."""
+        logits = self.teacher.logits(self.world.pool["teacher"])
+        if kind == scores.TWO_VIEWS:
+            logits[:VIEWED] = (logits[:VIEWED] + self.teacher.logits(self.world.mirrored)) / 2
+        return logits[self.order]
+
+    def table(self, kind: str = scores.PLAIN) -> ScoreTable:
+        """The score table of a kind of scores, made once."""
+        if kind not in self.tables:
+            logits = self.logits(kind)
+            left_out = self.order >= VIEWED if kind in (scores.ONE_VIEW, scores.TWO_VIEWS) else np.zeros(len(logits))
+            columns: dict[str, Any] = {**score_columns(logits), "status": np.where(left_out, 255, 0).astype(np.uint8)}
+            if kind in (scores.CALIBRATED, scores.BY_CLASS):
+                columns["energy"] = scores.energies(kind, logits, self.temperature)
+            mark = Provenance("5e" * 16, len(logits), self.classes, "00" * 32, "00" * 32, "float32")
+            facts = {"class_names": list(self.class_names)}
+            self.tables[kind] = write_table(Path(self.scratch.name) / kind.replace(" ", "-"), mark, facts, columns)
+        return self.tables[kind]
+
+    def ranking(self, name: str) -> Ranking:
         """The order of a policy, made once."""
-        name = json.dumps(policy.to_json())
         if name not in self.rankings:
-            points = None
+            policy, points = policy_of(name, self.seed), None
             if policy.refine and policy.refine.spread:
                 points = self.world.embedding[self.order]
-            self.rankings[name] = refined(rank(self.table, policy), policy.refine, self.starts, points)
+            ranking = rank(self.table(SCORES.get(name, scores.PLAIN)), policy)
+            self.rankings[name] = refined(ranking, policy.refine, self.starts, points)
         return self.rankings[name]
 
     def sizes(self, selection: Selection) -> dict[str, int]:
         """The byte fields of a row."""
-        size, classes = len(self.table), self.classes
+        size, classes = len(self.order), self.classes
         shuffled = np.argsort(self.order[selection.indices])
         elsewhere = self.order[selection.indices][shuffled].astype(np.uint32)
         labels = selection.labels[shuffled]
@@ -152,25 +188,22 @@ class Bench:
             "names": ours(selection.indices, selection.labels, class_names=self.class_names) - plain,
         }
 
-    def row(self, name: str, policy: Policy, count: int) -> Row:
+    def row(self, name: str, count: int) -> Row:
         """Select, encode, train, judge."""
-        from plada_train import Recipe, Targets, train_head
-
-        selection = self.ranking(policy).select(count)
-        places = self.order[selection.indices]
-        targets = Targets(selection.labels.astype(np.int64), self.classes)
-        head = train_head(self.world.pool["student"][places], targets, recipe=Recipe.head(count, self.seed))
+        selection = self.ranking(name).select(count)
+        features = self.world.pool["student"][self.order[selection.indices]]
+        labels = selection.labels.astype(np.int64)
+        head = train_linear(features, labels, self.classes, Recipe.head(count, self.seed))
         right = {
             split: float((head.logits(features).argmax(1) == labels).mean())
             for split, (features, labels) in self.judged.items()
         }
-        return Row(
-            self.name, self.seed, name, count, len(np.unique(selection.labels)), **self.sizes(selection), **right
-        )
+        facts: dict[str, Any] = {**self.sizes(selection), **right}
+        return Row(self.name, self.seed, name, count, len(np.unique(selection.labels)), **facts)
 
 
 def run(
-    world: World, rows: Rows, tasks: Sequence[str], seeds: Sequence[int], policies: dict[str, Policy], largest: int
+    world: World, rows: Rows, tasks: Sequence[str], seeds: Sequence[int], policies: Sequence[str], largest: int
 ) -> None:
     """Everything that has no row yet, until a policy's file is larger than ``largest`` bytes in either coding."""
     if largest >= 4000:
@@ -178,17 +211,14 @@ def run(
     for seed in seeds:
         for task in tasks:
             bench: Bench | None = None
-            for name, policy in policies.items():
-                if policy.criterion == "random":
-                    policy = Policy("random", safety_net=policy.safety_net, seed=seed)
-                count = 0
+            for name in policies:
                 for count in _counts(world, task, bench):
                     known = rows.rows.get(f"{task}|{seed}|{name}|{count}")
                     if known is None:
                         bench = bench or Bench(world, task, seed)
-                        if count > bench.ranking(policy).usable:
+                        if count > bench.ranking(name).usable:
                             break
-                        known = bench.row(name, policy, count)
+                        known = bench.row(name, count)
                         rows.add(known)
                         print(
                             f"{task} {seed} {name}: {count} images, {known.ours} bytes ({known.paper} in the paper's"

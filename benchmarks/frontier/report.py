@@ -12,17 +12,25 @@ from statistics import fmean, stdev
 
 from plada_format.atomic import atomic_write
 
-from .curves import Curve, auto_curve, duel, mean_curve, ratio
-from .measure import Row
-from .policies import ALL, OURS, PAPER
+from .cost import table as cost_table
+from .curves import Curve, at_budget, auto_curve, best_fixed, choose, duel, mean_curve, ratio
+from .labels import table as label_table
+from .measure import LARGEST, Row
+from .others import PROBE, OtherRow
+from .pictures import draw
+from .policies import ALL, OURS, PAPER, VIEWS
 from .tuned import TunedRow
 
-BUDGETS = (150, 300, 1000, 3000)
+BUDGETS = (150, 300, 1000, 3000, 6000)
+DUELS = BUDGETS[:4]  # to where every policy was run
+LADDER = (80, 100, 120, 150, 200, 250, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 4000, 6000)
 PLAIN = "paper: lowest energy"
 
 
-def write(rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = ()) -> list[Path]:
-    """rows.csv, tables.md and one plot per task.
+def write(
+    rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = (), others: Sequence[OtherRow] = ()
+) -> list[Path]:
+    """rows.csv, tables.md and the picture.
 
     Raises:
         SystemExit: no rows yet.
@@ -31,14 +39,21 @@ def write(rows: Sequence[Row], folder: Path, tuned: Sequence[TunedRow] = ()) -> 
         raise SystemExit("no rows yet: run the students first")
     ordered = sorted(rows, key=lambda row: (row.task, row.policy, row.count, row.seed))
     paths = [_csv(ordered, folder / "rows.csv"), folder / "tables.md"]
+    more = [order_table(folder / "orders.csv"), label_table(folder / "labels.csv"), cost_table(folder / "cost.json")]
     with atomic_write(paths[1]) as file:
-        file.write(f"{tables(ordered, tuned)}\n{order_table(folder / 'orders.csv')}".encode())
-    return paths + _plots(ordered, folder / "plots")
+        file.write("\n".join([tables(ordered, tuned, others), *more]).encode())
+    tasks = {row.task for row in ordered}
+    whole = [policy for policy in ALL if {row.task for row in ordered if row.policy == policy} == tasks]
+    shown = [row for row in ordered if row.policy in whole]
+    return [*paths, draw(shown, others, folder / "plots" / "frontier.svg", LARGEST)]
 
 
-def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = ()) -> str:
-    """Markdown: bytes at equal accuracy by task, auto against fixed policies by budget, really trained students."""
-    return "\n".join([_equal_accuracy(rows), _policies(rows), _smallest(rows), _duels(rows), _tuned(tuned)])
+def tables(rows: Sequence[Row], tuned: Sequence[TunedRow] = (), others: Sequence[OtherRow] = ()) -> str:
+    """Markdown: bytes at equal accuracy, accuracies by budget, auto against fixed policies, trained students."""
+    views, rows = [row for row in rows if row.policy in VIEWS], [row for row in rows if row.policy not in VIEWS]
+    parts = [_equal_accuracy(rows), _policies(rows), _accuracies(rows, others), _smallest(rows), _hindsight(rows)]
+    parts.append(_judges(rows))
+    return "\n".join([*parts, _duels(rows), _views(views), tuned_table(tuned)])
 
 
 def order_table(path: Path) -> str:
@@ -60,8 +75,11 @@ def order_table(path: Path) -> str:
 def _policies(rows: Sequence[Row]) -> str:
     """Every policy against equal quotas, on the seeds that both have."""
     tasks = list(dict.fromkeys(row.task for row in rows))
-    lines = ["| policy | " + " | ".join(tasks) + " | geometric mean | tasks |", "|---|" + "---:|" * (len(tasks) + 2)]
+    lines = ["| policy | seeds | " + " | ".join(tasks) + " | geometric mean | tasks |",
+             "|---|---:|" + "---:|" * (len(tasks) + 2)]  # fmt: skip
     for policy in ALL:
+        if any(not _of(rows, task, policy) for task in tasks):
+            continue
         cells, logs = [], []
         for task in tasks:
             mine = _of(rows, task, policy)
@@ -70,9 +88,30 @@ def _policies(rows: Sequence[Row]) -> str:
             found = ratio(mean_curve(mine, "ours"), mean_curve(base, "ours")) if mine and base else None
             cells.append("–" if found is None else f"{found[0]:.2f}")
             logs += [] if found is None else [math.log(found[0])]
-        mean = f"**{math.exp(fmean(logs)):.2f}**" if logs else "–"
-        lines.append(f"| {policy} | " + " | ".join(cells) + f" | {mean} | {len(logs)} |")
-    return "### Bytes at equal accuracy, over equal quotas; our codec for both\n\n" + "\n".join(lines) + "\n"
+        if logs:
+            mean, span = f"**{math.exp(fmean(logs)):.2f}**", _seeds([row for row in rows if row.policy == policy])
+            lines.append(f"| {policy} | {span} | " + " | ".join(cells) + f" | {mean} | {len(logs)} |")
+    title = "### Bytes at equal accuracy, over equal quotas; our codec for both\n\n"
+    return title + "\n".join(lines) + "\n\nPolicies that were run on every task. –: no accuracy that both reach.\n"
+
+
+def _views(rows: Sequence[Row]) -> str:
+    """Logits averaged over an image and its mirror image against the image alone, in bytes at equal accuracy."""
+    one, two = VIEWS
+    cells, logs = {}, []
+    for task in dict.fromkeys(row.task for row in rows):
+        seeds = {row.seed for row in _of(rows, task, one)} & {row.seed for row in _of(rows, task, two)}
+        both = [[row for row in _of(rows, task, name) if row.seed in seeds] for name in (two, one)]
+        found = ratio(*(mean_curve(mine, "ours") for mine in both)) if seeds else None
+        if found is not None:
+            cells[f"{task} ({len(seeds)})"] = f"{found[0]:.2f}"
+            logs.append(math.log(found[0]))
+    title = "### Two views of an image for its score and label\n\n"
+    if not cells:
+        return title + "Not run.\n"
+    head = f"| {' | '.join(cells)} | geometric mean |\n|{'---:|' * (len(cells) + 1)}"
+    note = "Bytes at equal accuracy over one view, on a fifth of the pool; in brackets the seeds."
+    return f"{title}{head}\n| {' | '.join(cells.values())} | **{math.exp(fmean(logs)):.2f}** |\n\n{note}\n"
 
 
 def _smallest(rows: Sequence[Row]) -> str:
@@ -89,23 +128,25 @@ def _smallest(rows: Sequence[Row]) -> str:
     return "### One image per class\n\n" + "\n".join(lines) + "\n"
 
 
-def _tuned(rows: Sequence[TunedRow]) -> str:
+def tuned_table(rows: Sequence[TunedRow]) -> str:
+    """One table per kind of student and setup."""
     title = "### Really trained students\n\n"
     if not rows:
         return title + "Not run.\n"
-    lines = ["| task | student | budget | method | seeds | images | bytes | test accuracy |",
-             "|---|---|---:|---|---:|---:|---:|---:|"]  # fmt: skip
-    groups: dict[tuple[str, str, int, str], list[TunedRow]] = {}
-    for row in rows:
-        groups.setdefault((row.task, row.student, row.budget, row.method), []).append(row)
-    for (task, student, budget, method), found in sorted(groups.items()):
-        count, size, test = (fmean(getattr(row, name) for row in found) for name in ("count", "bytes", "test"))
-        spread = f" ± {100 * stdev([row.test for row in found]):.1f}" if len(found) > 1 else ""
-        lines.append(
-            f"| {task} | {student} | {budget:,} | {method} | {len(found)} | {count:,.0f} | {size:,.0f} |"
-            f" {100 * test:.1f}{spread} |"
-        )
-    return title + "\n".join(lines) + "\n"
+    parts = []
+    for student, setup in dict.fromkeys((row.student, row.setup) for row in rows):
+        lines = ["| task | budget | method | seeds | images | bytes | test accuracy |",
+                 "|---|---:|---|---:|---:|---:|---:|"]  # fmt: skip
+        groups: dict[tuple[str, int, str], list[TunedRow]] = {}
+        for row in rows:
+            if (row.student, row.setup) == (student, setup):
+                groups.setdefault((row.task, row.budget, row.method), []).append(row)
+        for (task, budget, method), found in sorted(groups.items()):
+            count, size = (fmean(getattr(row, name) for row in found) for name in ("count", "bytes"))
+            test = _spread([100 * row.test for row in found])
+            lines.append(f"| {task} | {budget:,} | {method} | {len(found)} | {count:,.0f} | {size:,.0f} | {test} |")
+        parts.append(f"{student.capitalize()}: {setup}.\n\n" + "\n".join(lines) + "\n")
+    return title + "\n".join(parts)
 
 
 def _of(rows: Sequence[Row], task: str, policy: str | None = None) -> list[Row]:
@@ -128,31 +169,113 @@ def _equal_accuracy(rows: Sequence[Row]) -> str:
             "the same selection, our codec": mean_curve(plain, "ours"),
             "paper, shuffled order": mean_curve(plain, "paper_shuffled"),
         }
-        cells, span = [], ""
-        for name, curve in curves.items():
-            found = ratio(curve, theirs)
-            cells.append("–" if found is None else f"{found[0]:.2f}")
-            if found is not None:
-                logs[name].append(math.log(found[0]))
-                span = span or f"{100 * found[1]:.0f} to {100 * found[2]:.0f} %"
+        found = {name: ratio(curve, theirs) for name, curve in curves.items()}
+        cells = ["–" if one is None else f"{one[0]:.2f}" for one in found.values()]
+        known = {name: one for name, one in found.items() if one is not None}
+        span = next((f"{100 * one[1]:.0f} to {100 * one[2]:.0f} %" for one in known.values()), "")
+        if len(known) == len(found):  # means are over the same tasks
+            for name, one in known.items():
+                logs[name].append(math.log(one[0]))
         seeds = len({row.seed for row in plain})
         lines.append(f"| {task} | {seeds} | {span} | " + " | ".join(cells) + " |")
     means = [f"**{math.exp(fmean(found)):.2f}**" if found else "–" for found in logs.values()]
     lines.append("| geometric mean | | | " + " | ".join(means) + " |")
-    return "### Bytes at equal accuracy, over the paper's recipe in folder order\n\n" + "\n".join(lines) + "\n"
+    note = "–: no accuracy that both reach: our smallest file is above all that the recipe reaches. Means are over the"
+    note += " tasks where every column has a figure.\n"
+    title = "### Bytes at equal accuracy, over the paper's recipe in folder order\n\n"
+    return title + "\n".join(lines) + f"\n\n{note}"
+
+
+def _accuracies(rows: Sequence[Row], others: Sequence[OtherRow]) -> str:
+    """What each budget buys, with the spread of the seeds."""
+    lines = ["| task | bytes | paper's recipe | equal quotas | auto | linear probe | target images, JPEG |",
+             "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for task in dict.fromkeys(row.task for row in rows):
+        for budget in BUDGETS:
+            cells: dict[str, list[float]] = {name: [] for name in ("paper", "equal", "auto", "probe", "jpeg")}
+            for seed in sorted({row.seed for row in rows if row.task == task}):
+                mine = [row for row in rows if (row.task, row.seed) == (task, seed)]
+                else_ = [row for row in others if (row.task, row.seed) == (task, seed)]
+                found = {
+                    "paper": at_budget(mine, PLAIN, budget, "paper"),
+                    "equal": at_budget(mine, "equal quotas", budget, "ours"),
+                    "auto": choose(mine, budget, "ours"),
+                    "probe": choose([row for row in else_ if row.kind == PROBE], budget, "bytes"),
+                    "jpeg": choose([row for row in else_ if row.kind != PROBE], budget, "bytes"),
+                }
+                for name, row in found.items():
+                    cells[name] += [] if row is None else [100 * row.test]
+            lines.append(f"| {task} | {budget:,} | " + " | ".join(_spread(found) for found in cells.values()) + " |")
+    note = "Test accuracy in percent, mean and standard deviation over the seeds.\n"
+    return "### Accuracy by budget\n\n" + "\n".join(lines) + f"\n\n{note}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def _signed(value: float, digits: int = 1) -> str:
+    """With its sign, unless it rounds to zero."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    """Seeds that these were run with: "3", or "1–3" where tasks differ."""
+    counts = {len({row.seed for row in rows if row.task == task}) for task in {row.task for row in rows}}
+    return "–".join(str(number) for number in sorted({min(counts), max(counts)}))
+
+
+def _hindsight(rows: Sequence[Row]) -> str:
+    """The two comparisons that count, budget by budget."""
+    lines = ["| bytes | tasks | auto | against | its accuracy | auto's gain, points | worst task | points there |"
+             " in paired standard errors |", "|---:|---:|---:|---|---:|---:|---|---:|---:|"]  # fmt: skip
+    for budget in (*DUELS, LARGEST):
+        plain, best = duel(rows, PLAIN, budget, "ours"), best_fixed(rows, [*PAPER, *OURS], budget, "ours")
+        for name, one in (("plain energy", plain), ("best fixed", best)):
+            if one is None:
+                continue
+            errors = one.errors.get(one.worst)
+            against = name if name == "plain energy" else f"best fixed: {one.policy}"
+            lines.append(
+                f"| {budget:,} | {len(one.tasks)} | {one.fixed + one.difference:.1f} | {against} | {one.fixed:.1f} |"
+                f" {_signed(one.difference)} | {one.worst} | {_signed(one.tasks[one.worst])} |"
+                f" {'–' if errors is None else _signed(errors)} |"
+            )
+    return "### Auto against plain energy and the best fixed policy in hindsight\n\n" + "\n".join(lines) + "\n"
+
+
+def _judges(rows: Sequence[Row]) -> str:
+    """What it is worth to judge on training images, too."""
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    found: dict[str, list[float]] = {task: [] for task in tasks}
+    for task, seed in dict.fromkeys((row.task, row.seed) for row in rows):
+        mine = [row for row in rows if (row.task, row.seed) == (task, seed)]
+        for budget in LADDER:
+            both, val = choose(mine, budget, "ours"), choose(mine, budget, "ours", "val")
+            if both is not None:
+                found[task].append(100 * (both.test - val.test))
+    cells = [_signed(fmean(gains), 2) if gains else "–" for gains in found.values()]
+    text = f"| | {' | '.join(tasks)} |\n|---|{'---:|' * len(tasks)}\n| points | {' | '.join(cells)} |\n"
+    note = f"Mean over the seeds and {len(LADDER)} budgets from {LADDER[0]} to {LADDER[-1]:,} bytes.\n"
+    return f"### Auto judged on validation and training images, minus validation images alone\n\n{text}\n{note}"
 
 
 def _duels(rows: Sequence[Row]) -> str:
-    lines = ["| budget | auto minus | mean over tasks, points | worst task | in paired standard errors |",
-             "|---:|---|---:|---|---:|"]  # fmt: skip
-    for budget in BUDGETS:
-        found = [duel(rows, policy, budget, "ours") for policy in (*PAPER, *OURS)]
-        known = [one for one in found if one is not None]
-        known.sort(key=lambda one: one.difference)
-        for one in known:
-            errors = "–" if math.isnan(one.worst_errors) else f"{one.worst_errors:+.1f}"
-            lines.append(f"| {budget:,} | {one.policy} | {one.difference:+.1f} | {one.worst_task} | {errors} |")
-    return "### Auto against every fixed policy\n\n" + "\n".join(lines) + "\n"
+    lines = ["| policy | tasks, seeds | " + " | ".join(f"{budget:,} bytes" for budget in DUELS) + " |",
+             "|---|---|" + "---:|" * len(DUELS)]  # fmt: skip
+    tasks = {row.task for row in rows}
+    for policy in ALL:
+        mine = [row for row in rows if row.policy == policy]
+        if {row.task for row in mine} != tasks:
+            continue
+        found = [duel(rows, policy, budget, "ours") for budget in DUELS]
+        cells = ["–" if one is None else _signed(one.difference) for one in found]
+        lines.append(f"| {policy} | {len({row.task for row in mine})}, {_seeds(mine)} | " + " | ".join(cells) + " |")
+    title = "### Auto minus every fixed policy, in points\n\n"
+    return title + "\n".join(lines) + "\n\nMeans over the tasks and seeds that the policy was run on.\n"
 
 
 def _csv(rows: Sequence[Row], path: Path) -> Path:
@@ -176,30 +299,3 @@ def read_csv(path: Path) -> list[Row]:
         return [
             Row(**{name: convert[kinds[name]](text) for name, text in line.items()}) for line in csv.DictReader(file)
         ]
-
-
-def _plots(rows: Sequence[Row], folder: Path) -> list[Path]:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "plada"
-    from matplotlib import pyplot
-
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for task in dict.fromkeys(row.task for row in rows):
-        figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
-        curves = [("auto", auto_curve(_of(rows, task), "ours"), "-", "C0")]
-        curves += [(name, mean_curve(_of(rows, task, name), "paper"), "--", f"C{place}")
-                   for place, name in enumerate(PAPER, 1)]  # fmt: skip
-        curves.append(("equal quotas, our codec", mean_curve(_of(rows, task, "equal quotas"), "ours"), "-", "C7"))
-        for label, curve, style, colour in curves:
-            if curve:
-                axes.plot(*zip(*curve), style, marker=".", color=colour, label=label)
-        axes.set(xscale="log", xlabel="bytes, without class names", ylabel="test accuracy", title=task)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
-        paths.append(folder / f"{task}.svg")
-        figure.savefig(paths[-1], metadata={"Date": None})
-        pyplot.close(figure)
-    return paths

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,47 @@ import numpy as np
 
 import plada_format as pf
 from benchmarks import paper_layouts, selections
+from plada_format.engines.adaptive import compile_kernels
 from plada_select.budget import largest_fitting
-from plada_select.select import Policy, Selection
+from plada_select.select import Selection
+from plada_train import Recipe
 
 from .curves import choose
 from .data import INPUT, STUDENT, World, find
 from .measure import Bench, Row, Rows
-from .policies import ALL, EQUAL
 
 BUDGETS = (300, 1000, 4000, 16_000)
 TASKS = ("pacs_photo", "cifar10", "rsscn7")
 METHODS = ("paper: lowest energy", "random", "equal quotas", "auto")
 STUDENTS = {"fine-tuned": "finetune", "from scratch": "scratch"}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How much a student may cost; the defaults are those of ``plada train``.
+
+    Attributes:
+        size: side of the input in pixels.
+        passes: most image passes of a training, one epoch at least; None for the recipe's own epochs.
+        arch: of the students from scratch.
+    """
+
+    size: int = INPUT
+    passes: int | None = None
+    arch: str = STUDENT[0]
+
+    def name(self, student: str) -> str:
+        """For the rows."""
+        arch = self.arch if student == "from scratch" else STUDENT[0]
+        most = "" if self.passes is None else f", at most {self.passes:,} image passes"
+        return f"{arch}, {self.size} px{most}"
+
+    def recipe(self, mode: str, count: int, seed: int) -> Recipe:
+        """The mode's own, with fewer epochs where they would cost too much."""
+        recipe = Recipe.finetune(count, seed) if mode == "finetune" else Recipe.scratch(count, seed)
+        if self.passes is None:
+            return recipe
+        return recipe.replace(epochs=min(recipe.epochs, max(1, self.passes // count)), patience=None)
 
 
 @dataclass(frozen=True)
@@ -36,6 +67,8 @@ class TunedRow:
         count, bytes: images and bytes of the whole file without class names: the paper's layouts for the paper's recipe
             and random choice, ours for the others; folder order.
         test: accuracy.
+        setup: network, input and passes.
+        seconds: of training and judging.
     """
 
     task: str
@@ -47,21 +80,23 @@ class TunedRow:
     count: int
     bytes: int
     test: float
+    setup: str
+    seconds: float
 
     @property
     def key(self) -> str:
         """Identifies it."""
-        return f"{self.task}|{self.seed}|{self.student}|{self.method}|{self.budget}"
+        return f"{self.task}|{self.seed}|{self.student}|{self.method}|{self.budget}|{self.setup}"
 
 
-def filled(bench: Bench, policy: Policy, budget: int, layout: str) -> tuple[Selection, int] | None:
+def filled(bench: Bench, policy: str, budget: int, layout: str) -> tuple[Selection, int] | None:
     """The largest selection of a policy within the budget, and its bytes; None where one image per class is too much.
 
     Args:
         layout: "paper" or "ours".
     """
     ranking = bench.ranking(policy)
-    more: dict[str, Any] = {"pool_size": len(bench.table), "num_classes": bench.classes, "profile": "compact"}
+    more: dict[str, Any] = {"pool_size": len(bench.order), "num_classes": bench.classes, "profile": "compact"}
     mark = bytes([0x5E]) * 16
 
     def size_of(count: int) -> int:
@@ -70,7 +105,7 @@ def filled(bench: Bench, policy: Policy, budget: int, layout: str) -> tuple[Sele
             return len(pf.encode(kept.indices, kept.labels, pool_fingerprint=mark, groups=bench.starts, **more))
         plain = pf.encode(kept.indices, kept.labels, pool_fingerprint=mark, **more)
         container = len(plain) - sum(section.length for section in pf.inspect(plain).sections)
-        given = selections.Selection("", kept.indices, kept.labels, len(bench.table), bench.classes)
+        given = selections.Selection("", kept.indices, kept.labels, len(bench.order), bench.classes)
         return container + paper_layouts.best_paper_size(paper_layouts.paper_sizes(given))[1]
 
     if size_of(bench.classes) > budget:
@@ -88,29 +123,28 @@ def read(path: Path) -> dict[str, TunedRow]:
 
 def run(
     world: World, linear: Rows, path: Path, tasks: Sequence[str], seeds: Sequence[int], budgets: Sequence[int],
-    students: Sequence[str],
+    students: Sequence[str], setup: Setup,
 ) -> None:  # fmt: skip
-    """Everything that has no row yet, smallest budgets first."""
+    """Everything that has no row yet: seed by seed, smallest budgets first."""
+    compile_kernels()
     rows = read(path)
     benches: dict[tuple[str, int], Bench] = {}
-    for budget in budgets:
-        for seed in seeds:
-            for task in tasks:
-                for student in students:
-                    for method in METHODS:
-                        if f"{task}|{seed}|{student}|{method}|{budget}" in rows:
-                            continue
-                        if (task, seed) not in benches:
-                            benches[task, seed] = Bench(world, task, seed)
-                        row = _row(world, benches[task, seed], linear, student, method, budget)
-                        if row is not None:
-                            rows[row.key] = row
-                            with open(path, "a") as file:
-                                file.write(json.dumps(asdict(row)) + "\n")
-                            print(f"{row.key}: {row.count} images, {row.bytes} bytes, test {row.test:.1%}", flush=True)
+    for seed, budget, task, student, method in product(seeds, budgets, tasks, students, METHODS):
+        if f"{task}|{seed}|{student}|{method}|{budget}|{setup.name(student)}" in rows:
+            continue
+        if (task, seed) not in benches:
+            benches[task, seed] = Bench(world, task, seed)
+        row = _row(world, benches[task, seed], linear, student, method, budget, setup)
+        if row is not None:
+            rows[row.key] = row
+            with open(path, "a") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
+            print(f"{row.key}: {row.count} images, {row.bytes} bytes, test {row.test:.1%}", flush=True)
 
 
-def _row(world: World, bench: Bench, linear: Rows, student: str, method: str, budget: int) -> TunedRow | None:
+def _row(
+    world: World, bench: Bench, linear: Rows, student: str, method: str, budget: int, setup: Setup
+) -> TunedRow | None:
     chosen = method
     if method == "auto":
         known: list[Row] = [row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed)]
@@ -118,30 +152,35 @@ def _row(world: World, bench: Bench, linear: Rows, student: str, method: str, bu
         if found is None:
             return None
         chosen = found.policy
-        selection, size = bench.ranking(_policy(chosen, bench.seed)).select(found.count), found.ours
+        selection, size = bench.ranking(chosen).select(found.count), found.ours
     else:
         layout = "ours" if method == "equal quotas" else "paper"
-        fitted = filled(bench, _policy(method, bench.seed), budget, layout)
+        fitted = filled(bench, method, budget, layout)
         if fitted is None:
             return None
         selection, size = fitted
-    test = train(world, bench, selection, STUDENTS[student])
-    return TunedRow(bench.name, bench.seed, student, method, budget, chosen, len(selection), size, test)
+    started = time.perf_counter()
+    test = train(world, bench, selection, STUDENTS[student], setup)
+    seconds = round(time.perf_counter() - started, 1)
+    count, where = len(selection), setup.name(student)
+    return TunedRow(bench.name, bench.seed, student, method, budget, chosen, count, size, test, where, seconds)
 
 
-def _policy(name: str, seed: int) -> Policy:
-    policy = Policy(safety_net=EQUAL) if name == "equal quotas" else ALL[name]
-    return Policy("random", safety_net=policy.safety_net, seed=seed) if policy.criterion == "random" else policy
-
-
-def train(world: World, bench: Bench, selection: Selection, mode: str) -> float:
-    """Test accuracy of a network trained on a selection with the recipe that ``plada train`` has for the mode."""
+def train(world: World, bench: Bench, selection: Selection, mode: str, setup: Setup) -> float:
+    """Test accuracy of a network trained on a selection."""
     from plada_select.baselines.students import TunedStudent
 
-    weights = str(find(world.data, STUDENT[1])) if mode == "finetune" else "none"
-    test = world.task(bench.name, bench.seed).task.split("test")
+    fine = mode == "finetune"
     learner = TunedStudent(
-        STUDENT[0], weights, pool=world.source, test=test, mode=mode, input_size=INPUT, device="auto"
+        STUDENT[0] if fine else setup.arch,
+        str(find(world.data, STUDENT[1])) if fine else "none",
+        pool=world.source,
+        test=bench.task.task.split("test"),
+        mode=mode,
+        input_size=setup.size,
+        cache=world.cache if fine else None,
+        recipe=setup.recipe(mode, len(selection), bench.seed),
+        threads=world.threads,
     )
     places = bench.order[selection.indices.astype(np.int64)]
     return learner.fit_pool(places, selection.labels, seed=bench.seed).accuracy

@@ -85,7 +85,7 @@ def small_probe_int8(contest: Contest, *, search: bool = True) -> BaselineResult
     """
     student, target = _head_student(contest, "small_probe")
     usable = np.ones(len(student.pool_features), bool) if student.pool_status is None else student.pool_status < 128
-    basis = _Basis(student.pool_features[np.flatnonzero(usable)[:_BASIS_IMAGES]])
+    basis = PoolBasis(student.pool_features[np.flatnonzero(usable)[:_BASIS_IMAGES]])
     known: dict[int, tuple[int, Evaluation]] = {}
     assert target.features is not None
     train_all, test_all = basis.project(target.features), basis.project(student.test_features)
@@ -238,7 +238,7 @@ def _probe(
     return size, student.judge_logits(values)
 
 
-class _Basis:
+class PoolBasis:
     """Principal components of standardised features, in falling order, each scaled to spread 1."""
 
     def __init__(self, features: Floats) -> None:

@@ -33,7 +33,7 @@ _NEAR = (
     ("entropy", "high", "0:1"),
     ("energy", "high", "off"),
 )
-_SPREAD = (("energy", "low", "0:1", "0", "0", 5),)
+_SPREAD = (("energy", "low", "0:1", "0", "0", 5), ("margin", "low", "0:1", "0", "0", 5))
 _FAR_FIRST = (("random", "low", "0:1"), ("energy", "high", "0:1"), ("energy", "high", "off"), ("random", "low", "off"))
 
 

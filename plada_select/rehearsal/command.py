@@ -41,7 +41,7 @@ def select_auto(
     from plada_train.pool_order import in_pool_order
 
     from .rows import LazyRows
-    from .students import ProxyStudent, check_proxy, open_validation
+    from .students import ProxyStudent, check_proxy, open_validation, validation_images
 
     check_proxy(args.proxy, table.task.get("teacher"))
     set_up_torch()
@@ -50,10 +50,12 @@ def select_auto(
     images = in_pool_order(open_source(args.images), manifest)
     backbone = load_model(args.proxy, args.proxy_weights, num_classes=0, input_size=args.proxy_size)
     how = {"device": _device(args.device), "threads": args.threads, "progress": not args.quiet}
-    validation = open_validation(task, backbone, cache=args.cache, most=args.rehearse_val, **how)
+    fill = args.rehearse_on == "all"
+    validation = open_validation(task, backbone, cache=args.cache, most=args.rehearse_val, fill=fill, **how)
     assert validation.images is not None
+    held = validation_images(task, args.rehearse_val)
     spec = _spec(table, wish)
-    check = _check(table, spec, budget, args, checkpoint, validation.images)
+    check = _check(table, spec, budget, args, checkpoint, held)
     for line in check.lines():
         print(f"pre-check: {line}", file=sys.stderr)
     arms = make_arms(
@@ -80,6 +82,7 @@ def select_auto(
         progress=not args.quiet,
     )
     found.facts |= {"target": args.rehearse, "proxy_weights": args.proxy_weights, "split": "val"}
+    found.facts |= {"validation_images": len(held), "training_images": len(validation) - len(held)}
     for line in summary(found):
         print(line, file=sys.stderr)
     return found

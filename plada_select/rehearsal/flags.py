@@ -23,8 +23,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add them in a group of their own."""
     group = parser.add_argument_group(
         "rehearsal",
-        "--policy auto tries policies and counts within --budget on the target's validation split, with a small student"
-        " on a backbone that is not the teacher's, and sends the best. It never looks at the test split. Needs"
+        "--policy auto tries policies and counts within --budget on images of the target, with a small student on a"
+        " backbone that is not the teacher's, and sends the best. It never looks at the test split. Needs"
         " --rehearse, --images and --proxy; every trial goes to NAME.rehearsal.json and into the report.",
     )
     group.add_argument("--policy", default="fixed", choices=("fixed", "auto"), help="fixed: as the other flags say")
@@ -41,7 +41,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--val-seed", type=int, metavar="N", help="--seed of 'plada teach' (default: what --teacher says, else 0)"
     )
     group.add_argument(
-        "--rehearse-val", type=int, default=2000, metavar="N", help="most validation images (default: %(default)s)"
+        "--rehearse-val", type=int, default=2000, metavar="N", help="most target images (default: %(default)s)"
+    )
+    group.add_argument(
+        "--rehearse-on",
+        default="all",
+        choices=("all", "val"),
+        help="all (default): validation images and, where these are fewer than --rehearse-val, training images, which"
+        " the teacher has seen but no student; val: validation images alone",
     )
     group.add_argument(
         "--rehearse-images",

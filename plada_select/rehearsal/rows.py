@@ -53,7 +53,8 @@ class LazyRows:
     def __getitem__(self, indices: Any) -> NDArray[np.float32]:
         chosen = np.arange(len(self))[indices]
         self.want(chosen)
-        return np.asarray(self._values[self._place[chosen]], np.float32)
+        found: NDArray[np.float32] = self._values[self._place[chosen]]
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self[:].astype(dtype or np.float32)

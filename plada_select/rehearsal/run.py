@@ -122,7 +122,7 @@ def within_work(arms: Sequence[Arm], most: int | None) -> list[Arm]:
     """The arms, in order, whose images together are at most ``most``; the others get a note."""
     if most is None:
         return list(arms)
-    union: np.ndarray = np.zeros(0, np.uint32)
+    union: NDArray[np.uint32] = np.zeros(0, np.uint32)
     out: list[Arm] = []
     for arm in arms:
         larger = np.union1d(union, arm.selection.indices)

@@ -1,5 +1,5 @@
 """Who rehearses: a linear student on cached features, and at the end, if asked for, a really trained network. Both are
-judged on the target's validation images; this module never asks for another split."""
+judged on images of the target that they were not trained on; this module never asks for the test split."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from plada_format.errors import UserError
 
+from .linear import is_plain, train_linear
 from .trials import Arm
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _UNUSABLE = 128
 
 @dataclass(frozen=True)
 class Validation:
-    """The target's validation images, as the proxy sees them.
+    """The target's images that students are judged on, as the proxy sees them.
 
     Attributes:
         features: float32 (n, D) of its backbone.
@@ -47,36 +48,51 @@ class Rows(Protocol):
     def __getitem__(self, indices: Any) -> NDArray[np.float32]: ...
 
 
-def validation_images(task: Task, most: int | None = None) -> LabelledImages:
-    """The validation split, or ``most`` images of it, spread evenly over its classes.
+def validation_images(task: Task, most: int | None = None, fill: bool = False) -> LabelledImages:
+    """Images that a rehearsal's students are judged on.
+
+    Args:
+        task: target; its test split is not asked for.
+        most: at most about so many, spread evenly over the classes; None for the whole validation split.
+        fill: where the validation split has fewer, training images follow. The teacher has seen these; the students,
+            which train on pool images alone, have not.
 
     Raises:
         UserError: the target has no validation split.
     """
-    images = task.split("val")
-    if most is None or most >= len(images):
-        return images
-    from plada_train import stratified_holdout
+    from plada_train import LabelledImages, SubsetSource
 
-    chosen = stratified_holdout(images.labels, most / len(images), 1)
-    return images.subset(chosen)
+    places = task.positions("val")
+    if most is not None and most < len(places):
+        places = _some(task, places, most)
+    elif most is not None and fill and most > len(places):
+        places = np.concatenate([places, _some(task, task.positions("train"), most - len(places))])
+    return LabelledImages(SubsetSource(task.source, places), task.labels[places], task.class_names)
+
+
+def _some(task: Task, places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """About ``most`` of these positions, spread evenly over the classes."""
+    if most >= len(places):
+        return places
+    from plada_train.sources.task import stratified_holdout
+
+    return places[stratified_holdout(task.labels[places], most / len(places), 1)]
 
 
 def open_validation(
-    task: Task, backbone: LoadedModel, *, cache: Any = None, most: int | None = None, **options: Any
+    task: Task, backbone: LoadedModel, *, cache: Any = None, most: int | None = None, fill: bool = False, **options: Any
 ) -> Validation:
-    """The validation images with the proxy's features.
+    """These images with the proxy's features.
 
     Args:
-        task: target; only its validation split is read.
+        task, most, fill: see :func:`validation_images`.
         backbone: of the proxy.
         cache: feature cache folder.
-        most: use at most about so many images.
         options: further arguments of :func:`plada_train.extract_features`.
     """
     from plada_train import extract_features
 
-    images = validation_images(task, most)
+    images = validation_images(task, most, fill)
     rule = backbone.preprocess.for_source(task.source)
     found = extract_features(
         backbone, images.source, preprocess=rule, cache=cache, description="validation features", **options
@@ -132,7 +148,10 @@ class ProxyStudent:
             values, targets = values[good], targets[good]
         started = time.perf_counter()
         recipe = (self.recipe or Recipe.head)(len(targets), seed)
-        head = train_head(values, Targets(targets, self.num_classes), recipe=recipe, device=self.device)
+        if str(self.device) == "cpu" and is_plain(recipe):
+            head = train_linear(values, targets, self.num_classes, recipe)
+        else:
+            head = train_head(values, Targets(targets, self.num_classes), recipe=recipe, device=self.device)
         return head, time.perf_counter() - started
 
     def judge(self, logits: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -143,8 +162,13 @@ class ProxyStudent:
     def _usable(self, indices: NDArray[Any]) -> NDArray[np.bool_] | None:
         status = getattr(self.rows, "status", None)
         if self.pool_status is not None:
-            return np.asarray(self.pool_status[indices] < _UNUSABLE)
-        return None if status is None else np.asarray(status(indices) < _UNUSABLE)
+            found = self.pool_status[indices]
+        elif status is not None:
+            found = status(indices)
+        else:
+            return None
+        usable: NDArray[np.bool_] = found < _UNUSABLE
+        return usable
 
 
 class TunedFinalist:

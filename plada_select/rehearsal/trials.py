@@ -76,7 +76,8 @@ class Arm:
 
     def right(self) -> NDArray[np.float64]:
         """float64 (n,): share of the seeds that got each validation image right."""
-        return np.asarray(np.mean([trial.right for trial in self.judged], axis=0), np.float64)
+        shares: NDArray[np.float64] = np.mean([trial.right for trial in self.judged], axis=0, dtype=np.float64)
+        return shares
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; single trials too."""

@@ -51,10 +51,12 @@ def _row(arm: dict[str, Any], top: float) -> list[str]:
 
 def _how(record: dict[str, Any], tried: list[dict[str, Any]]) -> str:
     students = sum(len(arm["trials"]) for arm in tried)
+    seen = record.get("training_images", 0)
+    more = f" and {number(seen)} training images, which the teacher has seen but no student" if seen else ""
     text = (
         f"{number(students)} students of {number(len(tried))} candidates within {number(record['budget'])} bytes, on"
-        f" {number(record.get('validation_images', 0))} validation images of the target; the test images played no"
-        f" part. Student: linear classifier on {record.get('proxy', 'a frozen backbone')}."
+        f" {number(record.get('validation_images', 0))} validation images of the target{more}; the test images played"
+        f" no part. Student: linear classifier on {record.get('proxy', 'a frozen backbone')}."
     )
     if any(trial["rung"] < 0 for arm in tried for trial in arm["trials"]):
         text += " Finalists were trained as whole networks, and these results alone decided."

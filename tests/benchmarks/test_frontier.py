@@ -1,4 +1,4 @@
-"""The arithmetic of benchmarks/frontier: curves, bytes at equal accuracy, what auto may look at. Nothing is trained."""
+"""The arithmetic of benchmarks/frontier: curves, bytes at equal accuracy, what auto may look at. No students."""
 
 from __future__ import annotations
 
@@ -7,14 +7,34 @@ from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.frontier.curves import at_budget, auto_curve, bytes_for, choose, duel, envelope, mean_curve, ratio
+from benchmarks.frontier.cost import CostRow
+from benchmarks.frontier.cost import read as read_costs
+from benchmarks.frontier.cost import table as cost_table
+from benchmarks.frontier.curves import (
+    at_budget,
+    auto_curve,
+    best_fixed,
+    bytes_for,
+    choose,
+    complete,
+    duel,
+    envelope,
+    mean_curve,
+    ratio,
+)
+from benchmarks.frontier.labels import measure as measure_labels
+from benchmarks.frontier.labels import surprise
 from benchmarks.frontier.measure import Row, Rows
+from benchmarks.frontier.others import OtherRow, pack
 from benchmarks.frontier.report import read_csv, tables, write
-from benchmarks.frontier.tuned import TunedRow
+from benchmarks.frontier.scores import fit_temperature, within_class
+from benchmarks.frontier.tuned import Setup, TunedRow
+from plada_train import Head, Recipe
 
 POINTS = st.lists(st.tuples(st.integers(60, 20_000), st.floats(0.1, 0.9)), min_size=1, max_size=12)
 
@@ -36,6 +56,7 @@ def row(
         30,
         test if val is None else val,
         test,
+        test if val is None else val,
     )
 
 
@@ -71,7 +92,7 @@ def test_curves_that_never_meet_have_no_ratio():
     assert ratio([], [(100, 0.7)]) is None
 
 
-def test_auto_looks_at_the_validation_split_alone():
+def test_auto_does_not_look_at_the_test_split():
     rows = [row("a", 2, 100, test=0.9, val=0.5), row("b", 2, 110, test=0.4, val=0.6), row("c", 2, 120, 0.3, val=0.6)]
     assert choose(rows, 200, "ours").policy == "b"
     assert choose(rows, 105, "ours").policy == "a"
@@ -93,8 +114,30 @@ def test_duels_are_paired_by_seed_and_mean_over_tasks():
             rows.append(row("other", 2, 100, base + gain + 0.001 * seed, val=0.9, seed=seed, task=task))
     found = duel(rows, "fixed", 300, "ours")
     assert found is not None and found.difference == pytest.approx((10.1 - 4.9) / 2)
-    assert found.worst_task == "u" and found.worst_errors < -2
+    assert found.fixed == pytest.approx(51) and found.tasks == pytest.approx({"t": 10.1, "u": -4.9})
+    assert found.worst == "u" and found.errors["u"] < -2
     assert at_budget(rows, "fixed", 99, "ours") is None and duel(rows, "fixed", 99, "ours") is None
+
+
+def test_the_best_fixed_policy_is_one_for_all_tasks_and_was_run_on_all():
+    rows = []
+    for task, accuracies in (("t", (0.9, 0.5, 0.6)), ("u", (None, 0.7, 0.55))):
+        for name, accuracy in zip(("once", "even", "other"), accuracies):
+            if accuracy is not None:
+                rows.append(row(name, 2, 100, accuracy, task=task))
+    assert not complete(rows, "once", 150, "ours") and complete(rows, "even", 150, "ours")
+    found = best_fixed(rows, ["once", "even", "other"], 150, "ours")
+    assert found is not None and found.policy == "even" and found.fixed == pytest.approx(60)
+    assert found.difference == pytest.approx(100 * (0.9 + 0.7) / 2 - 60)
+    # A policy whose files end far below the budget was not run to it, unless it sends as many images as any.
+    rows.append(row("even", 4, 1000, 0.8))
+    assert complete(rows, "even", 1200, "ours") and not complete(rows, "other", 1200, "ours")
+
+
+def test_rows_of_an_earlier_run_count_unless_the_file_has_its_own(tmp_path: Path):
+    old, other, new = row("a", 2, 100, 0.5), row("b", 2, 100, 0.5), row("a", 2, 100, 0.6)
+    Rows(tmp_path / "rows.jsonl").add(new)
+    assert list(Rows(tmp_path / "rows.jsonl", [old, other]).rows.values()) == [new, other]
 
 
 def test_rows_survive_a_killed_run(tmp_path: Path):
@@ -117,14 +160,89 @@ def test_the_report_holds_the_ratio(tmp_path: Path):
         for count, accuracy in ((2, 0.5), (4, 0.6), (8, 0.7)):
             rows.append(row("paper: lowest energy", count, 50 * count, accuracy, seed=seed))
             rows.append(row("equal quotas", count, 25 * count, accuracy, seed=seed))
-    text = tables(rows)
+    others = [OtherRow("t", seed, "linear probe", "4 bits", 4, 140, 0.8, 0.6 + 0.1 * seed) for seed in (0, 1)]
+    text = tables(rows, others=others)
     assert "| t | 2 | 50 to 70 % | 0.25 | 0.25 | 0.50 | 1.50 |" in text
     assert "| geometric mean | | | **0.25** | **0.25** | **0.50** | **1.50** |" in text
+    assert "| t | 150 | – | 60.0 ± 0.0 | 60.0 ± 0.0 | 65.0 ± 7.1 | – |" in text
+    assert "| 150 | 1 | 60.0 | plain energy | 50.0 | +10.0 | t | +10.0 | – |" in text
     assert "| t | 2 | 50 | 50.0 % | 30 |" in text and "Not run." in text
-    paths = write(rows, tmp_path, [TunedRow("t", 0, "fine-tuned", "auto", 300, "equal quotas", 8, 290, 0.5)])
-    assert "| t | fine-tuned | 300 | auto | 1 | 8 | 290 | 50.0 |" in paths[1].read_text()
-    assert [path.name for path in paths] == ["rows.csv", "tables.md", "t.svg"] and all(path.exists() for path in paths)
+    tuned = TunedRow("t", 0, "fine-tuned", "auto", 300, "equal quotas", 8, 290, 0.5, "net, 64 px", 1.0)
+    paths = write(rows, tmp_path, [tuned], others)
+    assert "| t | 300 | auto | 1 | 8 | 290 | 50.0 |" in paths[1].read_text()
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == ["rows.csv", "tables.md", "plots/frontier.svg"]
+    assert all(path.stat().st_size for path in paths)
     assert sorted(read_csv(paths[0]), key=lambda one: one.key) == sorted(rows, key=lambda one: one.key)
     assert read_csv(tmp_path / "none.csv") == []
     with pytest.raises(SystemExit):
         write([], tmp_path)
+
+
+@given(st.integers(1, 300), st.integers(1, 9))
+def test_surprise_is_the_rareness_of_a_label_in_its_group(count, classes):
+    rng = np.random.default_rng(count)
+    labels, group = rng.integers(0, classes, count), np.sort(rng.integers(0, 4, count))
+    found = surprise(labels, group, classes)
+    for place in range(count):
+        near = labels[group == group[place]]
+        assert found[place] == pytest.approx(-np.log2((near == labels[place]).mean()))
+
+
+def test_wrong_labels_are_counted_where_folders_show_the_class():
+    logits = np.array([[3, 0, 0], [2, 0, 0], [0, 5, 0], [0, 0, 1], [1, 0, 0]], np.float32)
+    fits = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]], bool)
+    rows = list(measure_labels("t", "g", logits, np.zeros(5, np.int64), fits))
+    everything = [one for one in rows if one.keep == 1.0]
+    assert sum(one.count for one in everything) == 4  # class 2 is shown by no folder
+    assert sum(one.wrong for one in everything) == 1
+    assert {one.low for one in everything if one.count} == {0.0, 2.0}  # three of five, and one of five
+
+
+@given(st.integers(0, 50))
+def test_scores_standardised_within_a_class_have_mean_0_and_spread_1(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, 40)
+    found = within_class(rng.normal(5 * labels, 1 + labels).astype(np.float32), labels, 4)
+    for label in set(labels.tolist()):
+        mine = found[labels == label]
+        assert mine.mean() == pytest.approx(0, abs=1e-4)
+        assert len(mine) == 1 or mine.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_the_temperature_is_that_of_the_labels():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 5)).astype(np.float32) * 2
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = (chances.cumsum(1) > rng.random((4000, 1))).argmax(1)
+    assert fit_temperature(logits * 4, labels) == pytest.approx(4, rel=0.15)
+
+
+@pytest.mark.parametrize("top", [127, 7, 3])
+def test_a_packed_head_decides_as_its_bits_allow(top):
+    rng = np.random.default_rng(top)
+    head = Head(((rng.normal(size=(4, 30)).astype(np.float32), rng.normal(size=4).astype(np.float32)),))
+    size, received = pack(head, top)
+    values = rng.normal(size=(500, 30)).astype(np.float32)
+    agree = (head.logits(values).argmax(1) == received.logits(values).argmax(1)).mean()
+    assert agree > {127: 0.98, 7: 0.85, 3: 0.7}[top]
+    steps = received.layers[0][0] / np.abs(received.layers[0][0]).max(1, keepdims=True) * top
+    assert np.abs(steps - np.rint(steps)).max() < 1e-3 and size < 4 * 30 + 4 * 4 + 20
+
+
+def test_a_students_setup_limits_its_passes():
+    setup = Setup(64, 2000)
+    assert setup.recipe("finetune", 150, 1).epochs == 13 and setup.recipe("finetune", 5000, 1).epochs == 1
+    assert setup.recipe("finetune", 20, 1).epochs == Recipe.finetune(20, 1).epochs
+    assert Setup().recipe("scratch", 500, 3) == Recipe.scratch(500, 3)
+    assert setup.name("fine-tuned") == "mobilenetv2_100, 64 px, at most 2,000 image passes"
+
+
+def test_the_cost_of_a_rehearsal_is_told_in_trainings(tmp_path: Path):
+    path = tmp_path / "cost.json"
+    assert "Not run." in cost_table(path)
+    rows = [CostRow(300, cached, "head", 97, 39, 69, 500, 2000, 30.0, 10.0, 17.5, 5.0) for cached in (True, False)]
+    path.write_text(json.dumps([asdict(one) for one in rows]))
+    assert read_costs(path) == rows
+    text = cost_table(path)
+    assert "| 300 | on disk | 97 | 39, 69 | 0 | 30.0 | `--recipe head` | 10.0 | 3.0 | 3.5 |" in text
+    assert "| 300 | new | 97 | 39, 69 | 2,500 |" in text

@@ -58,6 +58,14 @@ def test_far_targets_get_the_same_candidates_in_another_order():
     assert far[0].policy.criterion == "random" and far[1].policy.direction == "high"
 
 
+def test_with_an_embedding_spread_is_tried_early():
+    plain, more = default_candidates(), default_candidates(spread=True)
+    added = [candidate for candidate in more if candidate.name not in {one.name for one in plain}]
+    assert len(more) - len(plain) == len(added) == 6
+    assert all(candidate.policy.refine is not None and candidate.policy.refine.spread == 5 for candidate in added)
+    assert more.index(added[0]) == 1 and {one.policy.criterion for one in added} == {"energy", "margin"}
+
+
 def test_a_part_of_the_count_is_a_share():
     for part in ("0", "1.1", "-1"):
         with pytest.raises(UserError, match="part"):

@@ -12,6 +12,8 @@ from score_setup import DATA, write_manifest
 import plada_format as pf
 from plada_format.cli.main import main
 from plada_select.rehearsal import read_rehearsal
+from plada_select.rehearsal.students import validation_images
+from plada_train import open_task
 
 POOL, TARGET = DATA / "pool_2k.npz", DATA / "cifar10_ci.npz"
 BUDGET = 500
@@ -70,6 +72,9 @@ def test_auto_sends_what_the_rehearsal_chose(ready: Path, tmp_path: Path, capsys
     assert len(chosen["trials"]) == 2
     assert all(0 <= trial["accuracy"] <= 1 for arm in record["arms"] for trial in arm["trials"])
     assert record["pre_check"]["val_median"] is not None
+    task = open_task(str(TARGET), seed=3)
+    known = {split: len(task.positions(split)) for split in ("train", "val")}
+    assert (record["validation_images"], record["training_images"]) == (known["val"], known["train"])
     selection = json.loads((tmp_path / "task.selection.json").read_text())
     assert selection["request"]["policy"] == "auto" and selection["request"]["budget"] == BUDGET
     assert selection["policy"] == chosen["policy"]
@@ -81,20 +86,38 @@ def test_auto_sends_what_the_rehearsal_chose(ready: Path, tmp_path: Path, capsys
     assert (tmp_path / "again.plada").read_bytes() == data
 
 
+def test_judges_are_validation_images_first_and_then_training_images() -> None:
+    task = open_task(str(TARGET))
+    val, train = (set(task.positions(split).tolist()) for split in ("val", "train"))
+
+    def places(*wish: object) -> list[int]:
+        images = validation_images(task, *wish)
+        assert np.array_equal(images.labels, task.labels[images.source.indices])
+        return images.source.indices.tolist()
+
+    assert set(places()) == set(places(10_000)) == val
+    few = places(len(val) // 2)
+    assert set(few) < val and abs(len(few) - len(val) // 2) <= task.num_classes
+    assert places(len(val) // 2, True) == few
+    filled = places(len(val) + 60, True)
+    assert set(filled[: len(val)]) == val and set(filled[len(val) :]) < train
+    assert abs(len(filled) - len(val) - 60) <= task.num_classes and len(set(filled)) == len(filled)
+    assert set(places(10_000, True)) == val | train
+
+
 def test_the_test_split_is_never_touched(ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither its positions are asked for, nor is one of its images read."""
-    import plada_train
     from plada_train.sources.packed import PackedSource
     from plada_train.sources.task import TEST, Task
 
-    tested = set(np.flatnonzero(plada_train.open_task(str(TARGET)).split_of == TEST).tolist())
+    tested = set(np.flatnonzero(open_task(str(TARGET)).split_of == TEST).tolist())
     assert len(tested) > 100
     positions, read = Task.positions, PackedSource.read
     splits, reads = [], []
 
     def guarded_positions(self: Task, split: str) -> np.ndarray:
         splits.append(split)
-        assert split == "val", f"the rehearsal asked for the split {split!r}"
+        assert split in ("val", "train"), f"the rehearsal asked for the split {split!r}"
         return positions(self, split)
 
     def guarded_read(self: PackedSource, index: int) -> bytes:

@@ -1,0 +1,145 @@
+"""What else could be sent in as many bytes, for the same student: its classifier in few bits, or target images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plada_select.baselines.jpeg import EncodedImages, k_center_order, pack_jpegs, random_order, to_jpeg
+from plada_select.baselines.weights import PoolBasis, compress, quantise_rows
+from plada_select.rehearsal.linear import train_linear
+from plada_train import Head, Recipe, extract_features
+
+from .data import TaskData, World
+
+COMPONENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+LEVELS = {8: 127, 4: 7, 3: 3}  # largest magnitude by bits
+BASIS_IMAGES = 2048  # pool images from which both sides compute the components
+QUALITY = 30
+PROBE, JPEG_RANDOM, JPEG_CENTRE = "linear probe", "JPEG, random", "JPEG, k-center"
+KINDS = (PROBE, JPEG_RANDOM, JPEG_CENTRE)
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class OtherRow:
+    """One thing sent in place of a payload.
+
+    Attributes:
+        task, seed, kind: which.
+        policy: how: bits of a weight, or the quality of the JPEGs.
+        count: principal components, or images.
+        bytes: of all that is sent, without container and class names.
+        val, test: the linear student's accuracies.
+    """
+
+    task: str
+    seed: int
+    kind: str
+    policy: str
+    count: int
+    bytes: int
+    val: float
+    test: float
+
+    @property
+    def judged(self) -> float:
+        """The training images gave the probe its weights, and the JPEGs are some of them: validation images alone."""
+        return self.val
+
+
+def read(path: Path) -> list[OtherRow]:
+    """Rows that :func:`run` wrote; a last line that is not whole is passed over."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [OtherRow(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def run(world: World, path: Path, tasks: Sequence[str], seeds: Sequence[int], largest: int) -> None:
+    """Every task, seed and kind that has no row yet; a kind's rows come together."""
+    known = {(row.task, row.seed, row.kind) for row in read(path)}
+    basis = PoolBasis(np.asarray(world.pool["student"][:BASIS_IMAGES]))
+    for seed in seeds:
+        for task in tasks:
+            for kind in KINDS:
+                if (task, seed, kind) in known:
+                    continue
+                data = world.task(task, seed)
+                rows = list(probes(data, seed, basis) if kind == PROBE else jpegs(data, seed, kind, largest))
+                with open(path, "a", encoding="utf-8") as file:
+                    file.write("".join(json.dumps(asdict(row)) + "\n" for row in rows))
+                best = max(rows, key=lambda row: row.test, default=None)
+                print(f"{task} {seed} {kind}: {len(rows)} rows, best {best}", flush=True)
+
+
+def probes(data: TaskData, seed: int, basis: PoolBasis) -> Iterator[OtherRow]:
+    """The student's linear classifier, trained on the target's training images, on the first principal components of
+    the pool's features (both sides can compute them), and on all features; with few bits a weight."""
+    features = {name: data.split("student", name) for name in ("train", "val", "test")}
+    projected = {name: (basis.project(values), labels) for name, (values, labels) in features.items()}
+    classes = data.task.num_classes
+    for count in (*COMPONENTS, basis.rank):
+        given = {name: (values[:, :count], labels) for name, (values, labels) in projected.items()}
+        head = train_linear(*given["train"], classes, Recipe.head(len(given["train"][1]), seed))
+        for bits, top in LEVELS.items():
+            size, received = pack(head, top)
+            right = {name: _accuracy(received, *given[name]) for name in ("val", "test")}
+            yield OtherRow(data.task.name, seed, PROBE, f"{bits} bits", count, size, **right)
+
+
+def pack(head: Head, top: int) -> tuple[int, Head]:
+    """A linear head with weights of at most ``top`` in magnitude, a float16 scale and bias per class: bytes after
+    Zstandard 22, and the head as received."""
+    weight, bias = head.layers[0]
+    divisor = max(float(np.abs(weight).max()), float(np.abs(bias).max()) / 1000, 1e-30)  # logits may be scaled
+    weight, small = weight / divisor, (bias / divisor).astype(np.float16)
+    if top == 127:
+        packed = quantise_rows(weight)
+        values, scales = packed.values, packed.scales
+    else:
+        scales = np.maximum(np.abs(weight).max(1) / top, 1e-7).astype(np.float16)
+        values = np.clip(np.rint(weight / scales.astype(np.float32)[:, None]), -top, top).astype(np.int8)
+    received = values.astype(np.float32) * scales.astype(np.float32)[:, None]
+    size = len(compress(values.tobytes() + scales.tobytes() + small.tobytes()))
+    return size, Head(((received, small.astype(np.float32)),))
+
+
+def jpegs(data: TaskData, seed: int, kind: str, largest: int) -> Iterator[OtherRow]:
+    """Target training images of quality 30, class after class in turn: at random, or the most typical first and then
+    the furthest from those (k-center). From one image per class on, or from the most that fits if that is fewer."""
+    world, classes = data.world, data.task.num_classes
+    places = data.task.positions("train")
+    values, labels = data.split("student", "train")
+    order = random_order(labels, classes, seed) if kind == JPEG_RANDOM else k_center_order(values, labels, classes)
+    files: list[bytes] = []
+    given: list[int] = []
+
+    def size(count: int) -> int:
+        while len(files) < min(count, len(order)):
+            at = int(order[len(files)])
+            file = to_jpeg(data.task.source.read(int(places[at])), QUALITY)
+            assert file is not None, "the tasks' images can all be decoded"
+            files.append(file)
+            given.append(int(labels[at]))
+        return len(pack_jpegs(files[:count], given[:count], classes, quality=QUALITY))
+
+    count = classes
+    while count > 1 and size(count) > largest:
+        count //= 2
+    while count <= len(order) and size(count) <= largest:
+        source = EncodedImages(files[:count], "target JPEGs")
+        found = extract_features(
+            world.models["student"], source, cache=world.cache, threads=world.threads, progress=False
+        )
+        head = train_linear(found.values, np.array(given[:count], np.int64), classes, Recipe.head(count, seed))
+        right = {name: _accuracy(head, *data.split("student", name)) for name in ("val", "test")}
+        yield OtherRow(data.task.name, seed, kind, f"quality {QUALITY}", count, size(count), **right)
+        count *= 2
+
+
+def _accuracy(head: Head, features: Floats, labels: NDArray[np.int64]) -> float:
+    return float((head.logits(features).argmax(1) == labels).mean())
