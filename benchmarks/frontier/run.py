@@ -21,6 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..report import replace_between
 from . import cost, labels, orders, others, tuned
 from .data import INPUT, STUDENT, TASKS, World
 from .measure import LARGEST, Rows, run
@@ -29,7 +30,6 @@ from .report import read_csv, write
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parents[1] / "docs" / "frontier.md"
-BEGIN, END = "<!-- frontier: begin -->\n", "<!-- frontier: end -->\n"
 ROWS, TUNED, OTHERS = "rows.jsonl", HERE / "tuned.jsonl", HERE / "others.jsonl"
 
 
@@ -105,8 +105,7 @@ def _report(linear: Rows) -> None:
     for path in write(rows, HERE, list(tuned.read(TUNED).values()), others.read(OTHERS)):
         print(path)
     text = (HERE / "tables.md").read_text(encoding="utf-8")
-    before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
-    DOCS.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    replace_between(DOCS, "frontier", text.strip("\n"))
     print(DOCS)
 
 
