@@ -40,6 +40,12 @@ CELLS: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
+def folder_name(name: str, cell: str, seed: int) -> str:
+    """Where a cell's run lies below --work."""
+    short = cell.replace(" ", "").replace(",", "-").replace("%", "")
+    return f"{name}-{short}-{seed}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", required=True)
@@ -112,10 +118,8 @@ def main() -> None:
                 source = FederatedSource(grid, plan)
             given = train if args.init == "real" else None
             initial = first_images(plan.settings, train.class_names, train.channels, train.size, given)
-            name = cell.replace(" ", "").replace(",", "-").replace("%", "")
-            outcome = distil(
-                plan.settings, source, initial, folder=args.work / f"{args.name}-{name}-{seed}", save_every=10
-            )
+            folder = args.work / folder_name(args.name, cell, seed)
+            outcome = distil(plan.settings, source, initial, folder=folder, save_every=10)
             score = score_set(outcome.synthetic.images, test, spec, recipe, seeds)
             facts = {
                 fact: sum(entry.get(fact, 0) for entry in outcome.history)

@@ -1,0 +1,201 @@
+"""A payload from a federation beside a distilled set from a federation: bytes on the wire, bytes of the result,
+accuracy of the same students with the same seeds.
+
+    python -m benchmarks.distill.bridge --task npz:CIFAR10.npz --pool npz:SHARD0.npz,SHARD1.npz \
+        --manifest POOL.pladapool --student-weights MOBILENET.safetensors --work DIR --cache DIR \
+        --federated federated_cifar10_ipc10_w32 --cell "iid, 4 clients"
+
+The payload: ``plada_distill.bridge`` (teacher: linear classifier on EfficientNet-Lite0 at 128 px by federated
+averaging; selection: equal class quotas, lowest energy), with the pool's features from the cache instead of a second
+pass of the backbone. The distilled sets: those that ``benchmarks.distill.federated`` left in --work, at 8 bits per
+value. Students: a ConvNet-3 from fresh weights at the task's own size, and a linear classifier on a frozen MobileNetV2
+at 128 px. Rows go to results/bridge.json; interrupt it at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from plada_distill import Images
+
+RESULTS = Path(__file__).resolve().parent / "results"
+TEACHER, STUDENT, INPUT = ("tf_efficientnet_lite0", "wheel"), "mobilenetv2_100", 128
+
+
+class _Pictures:
+    """Images in memory as a source of PNG files.
+
+    Args:
+        images: what.
+        name: for messages.
+    """
+
+    def __init__(self, images: Images, name: str) -> None:
+        from PIL import Image
+
+        from plada_distill.data import denormalise
+
+        self.spec, self._files = name, []
+        for picture in denormalise(images.pixels):
+            file = io.BytesIO()
+            Image.fromarray(picture if picture.shape[2] == 3 else picture[..., 0]).save(file, "PNG", optimize=True)
+            self._files.append(file.getvalue())
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def key(self, index: int) -> bytes:
+        return str(index).encode()
+
+    def read(self, index: int) -> bytes:
+        return self._files[index]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(len(file) for file in self._files)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--pool", required=True, help="images")
+    parser.add_argument("--manifest", required=True, help="of the pool, by 'plada pool build'")
+    parser.add_argument("--student-weights", required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="features of the backbones")
+    parser.add_argument("--federated", required=True, help="name of the result of benchmarks.distill.federated")
+    parser.add_argument("--cell", required=True, help="of it")
+    parser.add_argument("--name", default="bridge")
+    parser.add_argument("--keep", default="1%")
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=300, help="of the ConvNet students")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    args = parser.parse_args()
+
+    import torch
+
+    from benchmarks.distill.federated import folder_name
+    from plada_distill import NetSpec, TrainRecipe, load_images, load_synthetic, random_subset, score_set
+    from plada_distill.bridge import federated_teacher
+    from plada_distill.data import Images, load_pixels, normalise
+    from plada_train import Recipe, Targets, extract_features, load_model, open_source, open_task, train_head
+
+    torch.set_num_threads(1)
+    federated = json.loads((RESULTS / f"{args.federated}.json").read_text())
+    spec, per_class = NetSpec(federated["arguments"]["width"]), federated["arguments"]["images_per_class"]
+    recipe = TrainRecipe(epochs=args.epochs)
+    task = open_task(args.task, val_fraction=0)
+    train, test = (load_images(task.split(name)) for name in ("train", "test"))
+    pool = open_source(args.pool)
+    student = load_model(STUDENT, args.student_weights, num_classes=0, input_size=INPUT)
+    pool_features = extract_features(student, pool, cache=args.cache, description="pool, student")
+    goal = extract_features(student, task.split("test").source, cache=args.cache, description="test, student")
+    goal_labels = task.split("test").labels
+    out = RESULTS / f"{args.name}.json"
+    report: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"rows": []}
+    report["setting"] = {
+        "task": task.name, "train": len(train), "test": len(test), "pool": len(pool), "keep": args.keep,
+        "clients": args.clients, "teacher": f"{TEACHER[0]} at {INPUT} px, frozen, linear classifier",
+        "students": [f"{spec.name()}, {args.epochs} epochs", f"{STUDENT} at {INPUT} px, frozen, linear classifier"],
+        "distilled": f"{args.federated}: {args.cell}",
+    }  # fmt: skip
+    known = {(row["what"], row["seed"]) for row in report["rows"]}
+
+    def frozen(features: np.ndarray, labels: np.ndarray, seed: int) -> float:
+        head = train_head(features, Targets(labels, task.num_classes), recipe=Recipe.head(len(labels), seed))
+        return float((head.logits(goal.values).argmax(1) == goal_labels).mean())
+
+    def keep(what: str, seed: int, images: Images, features: np.ndarray, **facts: Any) -> None:
+        row = {
+            "what": what,
+            "seed": seed,
+            "images": len(images),
+            "convnet": score_set(images, test, spec, recipe, [1000 * seed]).mean,
+            "frozen": frozen(features, images.labels.numpy(), seed),
+            **facts,
+        }
+        report["rows"].append(row)
+        out.write_text(json.dumps(report, indent=1) + "\n")
+        print(row, flush=True)
+
+    for seed in args.seeds:
+        if ("payload", seed) not in known:
+            home = args.work / f"{args.name}-{seed}"
+            teacher = federated_teacher(
+                args.task, home / "teacher", images=args.pool, arch=TEACHER[0], backbone=TEACHER[1], input_size=INPUT,
+                clients=args.clients, seed=seed, cache=args.cache, progress=False,
+            )  # fmt: skip
+            chosen, size = _payload(teacher.folder, pool, args, home)
+            pixels, _ = load_pixels(pool, chosen.indices.tolist(), size=train.size, channels=train.channels)
+            assert len(pixels) == len(chosen.indices), "an unreadable image was chosen"
+            labels = torch.from_numpy(chosen.labels.astype(np.int64))
+            keep(
+                "payload", seed, Images(normalise(pixels), labels, train.class_names),
+                pool_features.values[chosen.indices], result_bytes=size, bytes_down=teacher.bytes_down,
+                bytes_up=teacher.bytes_up, teacher_accuracy=teacher.accuracy,
+            )  # fmt: skip
+        for what in ("distilled set", "random real images"):
+            if (what, seed) in known:
+                continue
+            facts: dict[str, Any] = {}
+            if what == "distilled set":
+                made = load_synthetic(args.work / folder_name(args.federated, args.cell, seed)).as_pictures()
+                images = made.images
+                (row,) = (one for one in federated["rows"] if (one["cell"], one["seed"]) == (args.cell, seed))
+                facts = {"bytes_down": row["bytes_down"], "bytes_up": row["bytes_up"]}
+            else:
+                images = random_subset(train, per_class, seed)
+            source = _Pictures(images, what)
+            features = extract_features(student, source, cache=args.cache, progress=False).values
+            keep(what, seed, images, features, result_bytes=source.size, **facts)
+
+
+def _payload(teacher: Path, pool: Any, args: argparse.Namespace, home: Path) -> Any:
+    """The selection and the payload's bytes: what ``plada distill bridge`` does, on cached features."""
+    import shutil
+
+    from plada_format.manifest import Manifest
+    from plada_select.criteria import score_columns
+    from plada_select.pipeline import select_payload
+    from plada_select.safety_net import SafetyNet
+    from plada_select.scoretable import Provenance, write_table
+    from plada_select.select import Policy
+    from plada_train import extract_features, load_checkpoint
+
+    manifest, checkpoint = Manifest.open(args.manifest), load_checkpoint(teacher)
+    model = checkpoint.model
+    found = extract_features(model, pool, cache=args.cache, description="pool, teacher")
+    layer = model.module.get_classifier()  # type: ignore[operator]
+    logits = found.values @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    columns = score_columns(logits)
+    bad = found.status >= 128
+    for column in ("energy", "entropy", "max_logit", "margin"):
+        columns[column][bad] = np.nan
+    columns["label"][bad] = 0
+    columns["status"] = found.status
+    rule = model.preprocess
+    provenance = Provenance(
+        manifest.fingerprint.hex(), len(manifest), len(checkpoint.class_names), checkpoint.digest, rule.digest(),
+        "float32",
+    )  # fmt: skip
+    shutil.rmtree(home / "table", ignore_errors=True)
+    facts = {
+        "class_names": list(checkpoint.class_names), "preprocess": rule.to_json(), "teacher": model.arch,
+        "teacher_digest": checkpoint.digest,
+    }  # fmt: skip
+    table = write_table(home / "table", provenance, facts, columns)
+    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet("0", "1"))
+    outcome = select_payload(table, policy, keep=args.keep)
+    return outcome.selection, len(outcome.data)
+
+
+if __name__ == "__main__":
+    main()
