@@ -200,7 +200,7 @@ def _payload(source: Any, pool: str, checkpoint: Any, folder: Path, keep: str, p
     manifest = Manifest.open(pool)
     score_pool(open_context(source, manifest, checkpoint, folder / "table"), progress=progress)
     table = ScoreTable.open(folder / "table", pool_fingerprint=manifest.fingerprint, pool_size=len(manifest))
-    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet("0", "1"))
+    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet())
     outcome = select_payload(table, policy, keep=keep)
     write_outcome(outcome, folder / "task.plada")
     return outcome

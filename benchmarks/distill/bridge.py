@@ -192,7 +192,7 @@ def _payload(teacher: Path, pool: Any, args: argparse.Namespace, home: Path) -> 
         "teacher_digest": checkpoint.digest,
     }  # fmt: skip
     table = write_table(home / "table", provenance, facts, columns)
-    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet("0", "1"))
+    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet())
     outcome = select_payload(table, policy, keep=args.keep)
     return outcome.selection, len(outcome.data)
 
