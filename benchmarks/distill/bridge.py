@@ -3,13 +3,13 @@ accuracy of the same students with the same seeds.
 
     python -m benchmarks.distill.bridge --task npz:CIFAR10.npz --pool npz:SHARD0.npz,SHARD1.npz \
         --manifest POOL.pladapool --student-weights MOBILENET.safetensors --work DIR --cache DIR \
-        --federated federated_cifar10_ipc10_w32 --cell "iid, 4 clients"
+        --federated federated_cifar10_ipc1_w32 --cell "iid, 4 clients" --keep 0.02% 0.2% 1%
 
 The payload: ``plada_distill.bridge`` (teacher: linear classifier on EfficientNet-Lite0 at 128 px by federated
 averaging; selection: equal class quotas, lowest energy), with the pool's features from the cache instead of a second
 pass of the backbone. The distilled sets: those that ``benchmarks.distill.federated`` left in --work, at 8 bits per
-value. Students: a ConvNet-3 from fresh weights at the task's own size, and a linear classifier on a frozen MobileNetV2
-at 128 px. Rows go to results/bridge.json; interrupt it at any time.
+value. Students: a ConvNet-3 from fresh weights at the task's own size, with as many steps for every set, and a linear
+classifier on a frozen MobileNetV2 at 128 px. Rows go to results/bridge.json; interrupt it at any time.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ def main() -> None:
     parser.add_argument("--student-weights", required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True, help="features of the backbones")
-    parser.add_argument("--federated", required=True, help="name of the result of benchmarks.distill.federated")
-    parser.add_argument("--cell", required=True, help="of it")
+    parser.add_argument("--federated", required=True, nargs="+", help="results of benchmarks.distill.federated")
+    parser.add_argument("--cell", required=True, help="of them")
     parser.add_argument("--name", default="bridge")
-    parser.add_argument("--keep", default="1%")
+    parser.add_argument("--keep", nargs="+", default=["0.02%", "0.2%", "1%"])
     parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=300, help="of the ConvNet students")
+    parser.add_argument("--steps", type=int, default=300, help="of the ConvNet students, 256 images or all in each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
 
@@ -86,12 +86,15 @@ def main() -> None:
     from plada_distill import NetSpec, TrainRecipe, load_images, load_synthetic, random_subset, score_set
     from plada_distill.bridge import federated_teacher
     from plada_distill.data import Images, load_pixels, normalise
+    from plada_select.pipeline import select_payload
+    from plada_select.safety_net import SafetyNet
+    from plada_select.select import Policy
     from plada_train import Recipe, Targets, extract_features, load_model, open_source, open_task, train_head
 
     torch.set_num_threads(1)
-    federated = json.loads((RESULTS / f"{args.federated}.json").read_text())
-    spec, per_class = NetSpec(federated["arguments"]["width"]), federated["arguments"]["images_per_class"]
-    recipe = TrainRecipe(epochs=args.epochs)
+    federated = {name: json.loads((RESULTS / f"{name}.json").read_text()) for name in args.federated}
+    (width,) = {found["arguments"]["width"] for found in federated.values()}
+    spec = NetSpec(width)
     task = open_task(args.task, val_fraction=0)
     train, test = (load_images(task.split(name)) for name in ("train", "test"))
     pool = open_source(args.pool)
@@ -102,10 +105,10 @@ def main() -> None:
     out = RESULTS / f"{args.name}.json"
     report: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"rows": []}
     report["setting"] = {
-        "task": task.name, "train": len(train), "test": len(test), "pool": len(pool), "keep": args.keep,
+        "task": task.name, "train": len(train), "test": len(test), "pool": len(pool),
         "clients": args.clients, "teacher": f"{TEACHER[0]} at {INPUT} px, frozen, linear classifier",
-        "students": [f"{spec.name()}, {args.epochs} epochs", f"{STUDENT} at {INPUT} px, frozen, linear classifier"],
-        "distilled": f"{args.federated}: {args.cell}",
+        "students": [f"{spec.name()}, {args.steps} steps", f"{STUDENT} at {INPUT} px, frozen, linear classifier"],
+        "distilled": args.cell,
     }  # fmt: skip
     known = {(row["what"], row["seed"]) for row in report["rows"]}
 
@@ -114,6 +117,7 @@ def main() -> None:
         return float((head.logits(goal.values).argmax(1) == goal_labels).mean())
 
     def keep(what: str, seed: int, images: Images, features: np.ndarray, **facts: Any) -> None:
+        recipe = TrainRecipe(epochs=-(-args.steps // -(-len(images) // 256)))
         row = {
             "what": what,
             "seed": seed,
@@ -127,47 +131,50 @@ def main() -> None:
         print(row, flush=True)
 
     for seed in args.seeds:
-        if ("payload", seed) not in known:
-            home = args.work / f"{args.name}-{seed}"
+        home = args.work / f"{args.name}-{seed}"
+        missing = [share for share in args.keep if (f"payload, {share} of the pool", seed) not in known]
+        if missing:
             teacher = federated_teacher(
                 args.task, home / "teacher", images=args.pool, arch=TEACHER[0], backbone=TEACHER[1], input_size=INPUT,
                 clients=args.clients, seed=seed, cache=args.cache, progress=False,
             )  # fmt: skip
-            chosen, size = _payload(teacher.folder, pool, args, home)
-            pixels, _ = load_pixels(pool, chosen.indices.tolist(), size=train.size, channels=train.channels)
-            assert len(pixels) == len(chosen.indices), "an unreadable image was chosen"
-            labels = torch.from_numpy(chosen.labels.astype(np.int64))
-            keep(
-                "payload", seed, Images(normalise(pixels), labels, train.class_names),
-                pool_features.values[chosen.indices], result_bytes=size, bytes_down=teacher.bytes_down,
-                bytes_up=teacher.bytes_up, teacher_accuracy=teacher.accuracy,
-            )  # fmt: skip
-        for what in ("distilled set", "random real images"):
-            if (what, seed) in known:
-                continue
-            facts: dict[str, Any] = {}
-            if what == "distilled set":
-                made = load_synthetic(args.work / folder_name(args.federated, args.cell, seed)).as_pictures()
-                images = made.images
-                (row,) = (one for one in federated["rows"] if (one["cell"], one["seed"]) == (args.cell, seed))
-                facts = {"bytes_down": row["bytes_down"], "bytes_up": row["bytes_up"]}
-            else:
-                images = random_subset(train, per_class, seed)
-            source = _Pictures(images, what)
-            features = extract_features(student, source, cache=args.cache, progress=False).values
-            keep(what, seed, images, features, result_bytes=source.size, **facts)
+            table = _table(teacher.folder, pool, args, home)
+            for share in missing:
+                outcome = select_payload(table, Policy("energy", "low", SafetyNet()), keep=share)
+                chosen = outcome.selection
+                pixels, _ = load_pixels(pool, chosen.indices.tolist(), size=train.size, channels=train.channels)
+                assert len(pixels) == len(chosen.indices), "an unreadable image was chosen"
+                labels = torch.from_numpy(chosen.labels.astype(np.int64))
+                keep(
+                    f"payload, {share} of the pool", seed, Images(normalise(pixels), labels, train.class_names),
+                    pool_features.values[chosen.indices], result_bytes=len(outcome.data),
+                    bytes_down=teacher.bytes_down, bytes_up=teacher.bytes_up, teacher_accuracy=teacher.accuracy,
+                )  # fmt: skip
+        for name, found in federated.items():
+            per_class = found["arguments"]["images_per_class"]
+            for what in (f"distilled set, {per_class} per class", f"random real images, {per_class} per class"):
+                rows = [one for one in found["rows"] if (one["cell"], one["seed"]) == (args.cell, seed)]
+                if (what, seed) in known or not rows:
+                    continue
+                facts: dict[str, Any] = {}
+                if what.startswith("distilled"):
+                    made = load_synthetic(args.work / folder_name(name, args.cell, seed)).as_pictures()
+                    images = made.images
+                    facts = {key: rows[0][key] for key in ("bytes_down", "bytes_up")}
+                else:
+                    images = random_subset(train, per_class, seed)
+                source = _Pictures(images, what)
+                features = extract_features(student, source, cache=args.cache, progress=False).values
+                keep(what, seed, images, features, result_bytes=source.size, **facts)
 
 
-def _payload(teacher: Path, pool: Any, args: argparse.Namespace, home: Path) -> Any:
-    """The selection and the payload's bytes: what ``plada distill bridge`` does, on cached features."""
+def _table(teacher: Path, pool: Any, args: argparse.Namespace, home: Path) -> Any:
+    """The score table that ``plada distill bridge`` makes, from cached features."""
     import shutil
 
     from plada_format.manifest import Manifest
     from plada_select.criteria import score_columns
-    from plada_select.pipeline import select_payload
-    from plada_select.safety_net import SafetyNet
     from plada_select.scoretable import Provenance, write_table
-    from plada_select.select import Policy
     from plada_train import extract_features, load_checkpoint
 
     manifest, checkpoint = Manifest.open(args.manifest), load_checkpoint(teacher)
@@ -191,10 +198,7 @@ def _payload(teacher: Path, pool: Any, args: argparse.Namespace, home: Path) -> 
         "class_names": list(checkpoint.class_names), "preprocess": rule.to_json(), "teacher": model.arch,
         "teacher_digest": checkpoint.digest,
     }  # fmt: skip
-    table = write_table(home / "table", provenance, facts, columns)
-    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet())
-    outcome = select_payload(table, policy, keep=args.keep)
-    return outcome.selection, len(outcome.data)
+    return write_table(home / "table", provenance, facts, columns)
 
 
 if __name__ == "__main__":

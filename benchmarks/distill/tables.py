@@ -132,15 +132,14 @@ def tuning() -> str:
 def bridge() -> str:
     found = load("bridge")
     rows = []
-    for what in ("payload", "distilled set", "random real images"):
+    for what in dict.fromkeys(row["what"] for row in found.get("rows", [])):
         own = [row for row in found.get("rows", []) if row["what"] == what]
-        if own:
-            wire = [(row.get("bytes_down", 0) + row.get("bytes_up", 0)) / 1e6 for row in own]
-            rows.append((
-                what, str(len(own)), f"{mean(row['images'] for row in own):.0f}",
-                f"{mean(row['result_bytes'] for row in own):,.0f}", f"{mean(wire):.1f}" if wire[0] else "",
-                spread([row["convnet"] for row in own]), spread([row["frozen"] for row in own]),
-            ))  # fmt: skip
+        wire = [(row.get("bytes_down", 0) + row.get("bytes_up", 0)) / 1e6 for row in own]
+        rows.append((
+            what, str(len(own)), f"{mean(row['images'] for row in own):.0f}",
+            f"{mean(row['result_bytes'] for row in own):,.0f}", f"{mean(wire):.1f}" if wire[0] else "",
+            spread([row["convnet"] for row in own]), spread([row["frozen"] for row in own]),
+        ))  # fmt: skip
     head = ("what", "seeds", "images", "bytes of the result", "MB between server and clients", "ConvNet-3, %",
             "linear on frozen MobileNetV2, %")  # fmt: skip
     return table(head, rows)
