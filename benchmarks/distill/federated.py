@@ -83,11 +83,12 @@ def main() -> None:
     report = json.loads(out.read_text()) if out.exists() else {"rows": []}
     known = {(row["cell"], row["seed"]) for row in report["rows"]}
     report["arguments"] = {
-        key: value for key, value in vars(args).items() if key not in ("work", "task", "cells")
+        key: value for key, value in vars(args).items() if key not in ("work", "task", "cells", "seeds")
     } | {"task": task.name, "train": len(train), "test": len(test)}
 
     def keep(row: dict[str, Any]) -> None:
-        report["rows"].append(row)
+        others = json.loads(out.read_text())["rows"] if out.exists() else []  # of processes with other seeds or cells
+        report["rows"] = [one for one in others if (one["cell"], one["seed"]) != (row["cell"], row["seed"])] + [row]
         out.write_text(json.dumps(report, indent=1) + "\n")
         print(f"{row['cell']}, seed {row['seed']}: {row['accuracy']['mean']:.4f}", flush=True)
 
