@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="features of the backbones")
     parser.add_argument("--federated", required=True, nargs="+", help="results of benchmarks.distill.federated")
     parser.add_argument("--cell", required=True, help="of them")
+    parser.add_argument("--central", nargs="*", default=[], help="results of benchmarks.distill.centralised, too")
     parser.add_argument("--name", default="bridge")
     parser.add_argument("--keep", nargs="+", default=["0.02%", "0.2%", "1%"])
     parser.add_argument("--clients", type=int, default=4)
@@ -150,6 +151,14 @@ def main() -> None:
                     pool_features.values[chosen.indices], result_bytes=len(outcome.data),
                     bytes_down=teacher.bytes_down, bytes_up=teacher.bytes_up, teacher_accuracy=teacher.accuracy,
                 )  # fmt: skip
+        for name in args.central:
+            folder = args.work / f"{name}-seed{seed}"
+            what = f"distilled set, centralised, {name}"
+            if (what, seed) not in known and (folder / "synthetic.json").is_file():
+                images = load_synthetic(folder).as_pictures().images
+                source = _Pictures(images, what)
+                features = extract_features(student, source, cache=args.cache, progress=False).values
+                keep(what, seed, images, features, result_bytes=source.size)
         for name, found in federated.items():
             per_class = found["arguments"]["images_per_class"]
             for what in (f"distilled set, {per_class} per class", f"random real images, {per_class} per class"):
