@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plada_train import ImageSource
+
 if TYPE_CHECKING:
     from plada_distill import Images
 
@@ -29,7 +31,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 TEACHER, STUDENT, INPUT = ("tf_efficientnet_lite0", "wheel"), "mobilenetv2_100", 128
 
 
-class _Pictures:
+class _Pictures(ImageSource):
     """Images in memory as a source of PNG files.
 
     Args:
@@ -51,8 +53,8 @@ class _Pictures:
     def __len__(self) -> int:
         return len(self._files)
 
-    def key(self, index: int) -> bytes:
-        return str(index).encode()
+    def key(self, index: int) -> str:
+        return str(index)
 
     def read(self, index: int) -> bytes:
         return self._files[index]
