@@ -117,16 +117,33 @@ def tuning() -> str:
         rows.append((
             f"{words[words.index('--images-per-class') + 1]}, {words[words.index('--codec') + 1]}",
             spread([found["evaluation"]["scores"]["distilled"]["mean"]]), str(len(tune["distilled"])),
-            f"{ranks['spearman']:.2f}", f"{ranks['kendall']:.2f}",
+            signed(ranks["spearman"]), signed(ranks["kendall"]), within_rates(tune["distilled"], reference["scores"]),
             f"{tune['best']} ({100 * reference['scores'][tune['best']]['mean']:.1f} %)",
             f"{best} ({100 * reference['scores'][best]['mean']:.1f} %)", f"{100 * reference['regret']:.1f}",
             f"{count['distillation'] / 1e6:.1f}", f"{count['configurations']} x {count['fedavg_run'] / 1e6:.2f}",
             str(count["break_even"]),
         ))  # fmt: skip
     head = ("images per class, codec", "set's own accuracy, %", "candidates", "Spearman", "Kendall",
-            "chosen on the set", "best by FedAvg", "points lost", "distillation, MB", "FedAvg, MB",
-            "pays from")  # fmt: skip
+            "Spearman at each rate", "chosen on the set", "best by FedAvg", "points lost", "distillation, MB",
+            "FedAvg, MB", "pays from")  # fmt: skip
     return table(head, rows)
+
+
+def signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def within_rates(proxy: dict[str, Any], truth: dict[str, Any]) -> str:
+    """Spearman's rho of the architectures alone, at each learning rate."""
+    from plada_distill.tune import rank_correlation
+
+    parts = []
+    for rate in sorted({name.split(" lr ")[1].split()[0] for name in proxy}, key=float):
+        names = [name for name in proxy if f" lr {rate} " in name]
+        rho = rank_correlation([proxy[name]["mean"] for name in names], [truth[name]["mean"] for name in names])
+        if (value := rho["spearman"]) is not None:
+            parts.append(f"{rate}: {signed(value)}")
+    return ", ".join(parts)
 
 
 def bridge() -> str:
