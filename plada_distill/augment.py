@@ -77,7 +77,8 @@ def _cutout(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
     places = torch.arange(size, device=images.device)
     inside = [(places >= edge.view(-1, 1)) & (places < edge.view(-1, 1) + side) for edge in centre]
     hole = inside[0].unsqueeze(2) & inside[1].unsqueeze(1)
-    return images * (~hole).unsqueeze(1).to(images.dtype)
+    kept: torch.Tensor = (~hole).unsqueeze(1).to(images.dtype)
+    return images * kept
 
 
 def _scale(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:

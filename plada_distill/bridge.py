@@ -43,6 +43,22 @@ class BridgeOutcome:
     bytes_up: int
 
 
+@dataclass(frozen=True)
+class FederatedTeacher:
+    """A linear classifier on a frozen backbone that a federation trained.
+
+    Attributes:
+        folder: checkpoint.
+        accuracy: on the task's test images.
+        bytes_down, bytes_up: between server and all clients, of all serialised messages.
+    """
+
+    folder: Path
+    accuracy: float
+    bytes_down: int
+    bytes_up: int
+
+
 def federated_payload(
     task: str,
     folder: Path,
@@ -82,12 +98,47 @@ def federated_payload(
     Raises:
         UserError: unusable data, or too few clients answered.
     """
+    from plada_train import load_checkpoint, open_source
+
+    teacher = federated_teacher(
+        task, folder / "teacher", images=images, arch=arch, backbone=backbone, input_size=input_size, clients=clients,
+        partition=partition, rounds=rounds, local_epochs=local_epochs, lr=lr, seed=seed,
+        cache=folder / "cache" if cache is None else cache, progress=progress,
+    )  # fmt: skip
+    outcome = _payload(open_source(images), pool, load_checkpoint(teacher.folder), folder, keep, progress)
+    return BridgeOutcome(
+        folder / "task.plada", len(outcome.data), len(outcome.selection), teacher.folder, teacher.accuracy,
+        teacher.bytes_down, teacher.bytes_up,
+    )  # fmt: skip
+
+
+def federated_teacher(
+    task: str,
+    folder: Path,
+    *,
+    images: str,
+    arch: str = "tf_efficientnet_lite0",
+    backbone: str = "wheel",
+    input_size: int | None = None,
+    clients: int = 4,
+    partition: str = "iid",
+    rounds: int = 20,
+    local_epochs: int = 2,
+    lr: float = 1e-3,
+    seed: int = 0,
+    cache: str | Path,
+    progress: bool = True,
+) -> FederatedTeacher:
+    """The first half of :func:`federated_payload`: train, test and save the classifier in ``folder``.
+
+    Raises:
+        UserError: unusable data, or too few clients answered.
+    """
     from plada_train import (
         Head,
         attach_head,
         evaluate,
         extract_features,
-        load_checkpoint,
         load_model,
         open_source,
         open_task,
@@ -97,8 +148,7 @@ def federated_payload(
     from .flower.grid import InProcessGrid
     from .flower.heads import FeatureHolding, average_heads, make_head_app
 
-    folder.mkdir(parents=True, exist_ok=True)
-    store = Path(cache) if cache is not None else folder / "cache"
+    store = Path(cache)
     target = open_task(task, val_fraction=0, seed=seed)
     train = target.split("train")
     model = load_model(arch, backbone, input_size=input_size)
@@ -126,12 +176,9 @@ def federated_payload(
     teacher = attach_head(model, Head((folded,)))
     result = evaluate(teacher, target.split("test"), cache=store, progress=progress)
     metrics = {"test_accuracy": result.accuracy, "clients": clients, "rounds": made.rounds}
-    save_checkpoint(folder / "teacher", teacher, class_names=target.class_names, metrics=metrics, seed=seed)
-    outcome = _payload(source, pool, load_checkpoint(folder / "teacher"), folder, keep, progress)
-    return BridgeOutcome(
-        folder / "task.plada", len(outcome.data), len(outcome.selection), folder / "teacher", result.accuracy,
-        made.bytes_down, made.bytes_up,
-    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(folder, teacher, class_names=target.class_names, metrics=metrics, seed=seed)
+    return FederatedTeacher(folder, result.accuracy, made.bytes_down, made.bytes_up)
 
 
 def _standardisation(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -153,7 +200,7 @@ def _payload(source: Any, pool: str, checkpoint: Any, folder: Path, keep: str, p
     manifest = Manifest.open(pool)
     score_pool(open_context(source, manifest, checkpoint, folder / "table"), progress=progress)
     table = ScoreTable.open(folder / "table", pool_fingerprint=manifest.fingerprint, pool_size=len(manifest))
-    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet("0", "1"))
+    policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet())
     outcome = select_payload(table, policy, keep=keep)
     write_outcome(outcome, folder / "task.plada")
     return outcome

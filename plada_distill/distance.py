@@ -33,7 +33,8 @@ def distance(name: str, synthetic: Gradient, real: Gradient) -> torch.Tensor:
     first = torch.cat([one.reshape(-1) for one in synthetic])
     second = torch.cat([two.reshape(-1) for two in real])
     if name == "cos":
-        return 1 - (first @ second) / (first.norm() * second.norm() + _TINY)
+        cosine: torch.Tensor = (first @ second) / (first.norm() * second.norm() + _TINY)
+        return 1 - cosine
     if name == "mse":
         return (first - second).square().sum()
     raise UserError(f"unknown distance {name!r}")
@@ -42,5 +43,5 @@ def distance(name: str, synthetic: Gradient, real: Gradient) -> torch.Tensor:
 def _rows(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
     first, second = one.flatten(1), two.flatten(1)
     product = (first * second).sum(1)
-    norms = first.norm(dim=1) * second.norm(dim=1)
-    return (1 - product / (norms + _TINY)).sum()
+    cosines: torch.Tensor = product / (first.norm(dim=1) * second.norm(dim=1) + _TINY)
+    return (1 - cosines).sum()

@@ -21,7 +21,7 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .75rem;border-bottom:1px solid #ddd;text-align:left}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}figure{display:inline-block;margin:.5rem}
-figcaption{font-size:.85rem;color:#555}img.sheet{image-rendering:pixelated;width:16rem}pre{overflow:auto;background:#f5f5f5}
+figcaption{font-size:.85rem;color:#555}img.sheet{image-rendering:pixelated}pre{overflow:auto;background:#f5f5f5}
 """
 
 
@@ -101,13 +101,19 @@ def _inline(data: bytes, caption: str, kind: str = "sheet") -> str:
     )
 
 
+def _sheet(data: bytes, caption: str) -> str:
+    """A contact sheet, enlarged by a whole number, so that every pixel of it is a square; narrow ones more."""
+    wide = int.from_bytes(data[16:20], "big")  # a PNG's header
+    return _inline(data, caption).replace("<img ", f'<img width="{wide * max(1, min(3, 300 // wide))}" ', 1)
+
+
 def _pictures(folder: Path, most: int = 8) -> str:
     files = sorted((folder / "pictures").glob("*.png"))
     if not files:
         return "<p>None kept.</p>"
     chosen = sorted({round(place * (len(files) - 1) / max(1, most - 1)) for place in range(most)})
     return "".join(
-        _inline(files[place].read_bytes(), f"after {int(files[place].stem):,} iterations") for place in chosen
+        _sheet(files[place].read_bytes(), f"after {int(files[place].stem):,} iterations") for place in chosen
     )
 
 

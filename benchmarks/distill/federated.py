@@ -1,8 +1,9 @@
-"""Federated against centralised, codecs, partitions, wrong clients: one small setting, several seeds, bytes counted.
+"""Federated against centralised, codecs, partitions, wrong clients: one setting, several seeds, bytes counted.
 
     python -m benchmarks.distill.federated --task npz:CIFAR10.npz --work DIR
 
-Interrupt it at any time; the same command goes on. Everything starts from noise, as a federation must.
+Interrupt it at any time; the same command goes on. Images start from noise,
+as a federation must without public images.
 """
 
 from __future__ import annotations
@@ -31,11 +32,18 @@ CELLS: dict[str, tuple[int, dict[str, Any]]] = {
     "dirichlet 0.1, 5 clients": (5, {"partition": "dirichlet:0.1"}),
     "shards 2, 5 clients": (5, {"partition": "shards:2"}),
     "iid, 5 clients, 20 % mislabelled": (5, {"mislabelled": 0.2}),
-    "iid, 5 clients, 40 % mislabelled": (5, {"mislabelled": 0.4}),
     "iid, 5 clients, 20 % mislabelled, median": (5, {"mislabelled": 0.2, "aggregation": "median"}),
+    "iid, 5 clients, 20 % mislabelled, trimmed": (5, {"mislabelled": 0.2, "aggregation": "trimmed:0.2"}),
+    "iid, 5 clients, 40 % mislabelled": (5, {"mislabelled": 0.4}),
     "iid, 5 clients, 40 % mislabelled, median": (5, {"mislabelled": 0.4, "aggregation": "median"}),
-    "iid, 5 clients, 40 % mislabelled, trimmed": (5, {"mislabelled": 0.4, "aggregation": "trimmed:0.4"}),
+    "iid, 5 clients, 40 % mislabelled, trimmed": (5, {"mislabelled": 0.4, "aggregation": "trimmed:0.2"}),
 }
+
+
+def folder_name(name: str, cell: str, seed: int) -> str:
+    """Where a cell's run lies below --work."""
+    short = cell.replace(" ", "").replace(",", "-").replace("%", "")
+    return f"{name}-{short}-{seed}"
 
 
 def main() -> None:
@@ -45,8 +53,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--images-per-class", type=int, default=1)
     parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--real-batch", type=int, default=40, help="of all clients together")
+    parser.add_argument("--real-batch", type=int, default=40, help="per class, of all clients together")
+    parser.add_argument("--outer-steps", type=int)
     parser.add_argument("--inner-epochs", type=int)
+    parser.add_argument("--image-lr", type=float, default=0.1)
+    parser.add_argument("--network-lr", type=float, default=0.01)
+    parser.add_argument("--init", default="noise", choices=("noise", "real"),
+                        help="real: only to compare with a centralised run; no federation has such images")
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", type=int, default=3, help="trained per measurement")
@@ -70,11 +83,12 @@ def main() -> None:
     report = json.loads(out.read_text()) if out.exists() else {"rows": []}
     known = {(row["cell"], row["seed"]) for row in report["rows"]}
     report["arguments"] = {
-        key: value for key, value in vars(args).items() if key not in ("work", "task", "cells")
+        key: value for key, value in vars(args).items() if key not in ("work", "task", "cells", "seeds")
     } | {"task": task.name, "train": len(train), "test": len(test)}
 
     def keep(row: dict[str, Any]) -> None:
-        report["rows"].append(row)
+        others = json.loads(out.read_text())["rows"] if out.exists() else []  # of processes with other seeds or cells
+        report["rows"] = [one for one in others if (one["cell"], one["seed"]) != (row["cell"], row["seed"])] + [row]
         out.write_text(json.dumps(report, indent=1) + "\n")
         print(f"{row['cell']}, seed {row['seed']}: {row['accuracy']['mean']:.4f}", flush=True)
 
@@ -87,9 +101,11 @@ def main() -> None:
         for cell, (clients, options) in CELLS.items():
             if (cell, seed) in known or (args.cells and cell not in args.cells):
                 continue
+            per_holder = args.real_batch // max(1, clients) * (len(train.class_names) if "pooled" in options else 1)
             settings = Settings(
-                images_per_class=args.images_per_class, iterations=args.iterations, inner_epochs=args.inner_epochs,
-                real_batch=args.real_batch // max(1, clients), init="noise", network=spec, seed=seed,
+                images_per_class=args.images_per_class, iterations=args.iterations, outer_steps=args.outer_steps,
+                inner_epochs=args.inner_epochs, image_lr=args.image_lr, network_lr=args.network_lr,
+                real_batch=per_holder, init=args.init, network=spec, seed=seed,
             )  # fmt: skip
             plan = Plan(settings, Federation(), args.task, 0.0, train.class_names, train.channels, train.size)
             plan = Plan.from_config(plan.to_config() | {"clients": max(1, clients)} | options)
@@ -101,11 +117,10 @@ def main() -> None:
                     dropout=federation.dropout, stragglers=federation.stragglers, seed=seed,
                 )  # fmt: skip
                 source = FederatedSource(grid, plan)
-            initial = first_images(plan.settings, train.class_names, train.channels, train.size)
-            name = cell.replace(" ", "").replace(",", "-").replace("%", "")
-            outcome = distil(
-                plan.settings, source, initial, folder=args.work / f"{args.name}-{name}-{seed}", save_every=10
-            )
+            given = train if args.init == "real" else None
+            initial = first_images(plan.settings, train.class_names, train.channels, train.size, given)
+            folder = args.work / folder_name(args.name, cell, seed)
+            outcome = distil(plan.settings, source, initial, folder=folder, save_every=10)
             score = score_set(outcome.synthetic.images, test, spec, recipe, seeds)
             facts = {
                 fact: sum(entry.get(fact, 0) for entry in outcome.history)
