@@ -44,7 +44,7 @@ lint: $(STAMP)
 	@echo "== ruff"
 	@$(BIN)/ruff check --quiet . && echo "ruff: clean"
 	@echo "== mypy --strict"
-	@$(BIN)/mypy --strict plada_format plada_select plada_train
+	@$(BIN)/mypy --strict plada_format plada_select plada_train plada_distill
 
 # The codec again, with every array access of the kernels checked and with the kernels as plain Python: side by side, since
 # more processes would each compile the same.
