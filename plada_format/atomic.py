@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from .errors import UserError
 
@@ -26,13 +26,13 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     target = Path(path)
     if not overwrite and target.exists():
         raise UserError(f"{target} exists; use --force to replace it")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    # The name is known before the file is there: a signal that arrives in between leaves nothing behind.
+    name = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield cast(BinaryIO, file)
+        with open(name, "xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
         if overwrite:
             os.replace(name, target)
         else:  # link fails if somebody else was faster
@@ -43,16 +43,10 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
             os.unlink(name)
         sync_folder(target.parent)
     except BaseException as problem:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         if isinstance(problem, OSError) and problem.errno in _NO_ROOM and problem.filename is None:
             problem.filename = str(target)  # writing to a descriptor does not say to which file
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def sync_folder(folder: Path) -> None:
