@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +18,10 @@ from plada_format.errors import UserError
 from .partition import Partition, deal
 from .plan import Federation
 
+if TYPE_CHECKING:
+    from plada_select.pipeline import Outcome
+
 _POOL_SAMPLE = 1024  # public images whose features give mean and spread
-
-
-@dataclass(frozen=True)
-class BridgeOutcome:
-    """What came of it.
-
-    Attributes:
-        payload: the file.
-        payload_bytes, count: its size, and how many pool images it keeps.
-        teacher: checkpoint folder.
-        teacher_accuracy: on the task's test images.
-        bytes_down, bytes_up: between server and all clients, of all serialised messages. The backbone, which every
-            client must have, is not in it.
-    """
-
-    payload: Path
-    payload_bytes: int
-    count: int
-    teacher: Path
-    teacher_accuracy: float
-    bytes_down: int
-    bytes_up: int
 
 
 @dataclass(frozen=True)
@@ -50,66 +31,14 @@ class FederatedTeacher:
     Attributes:
         folder: checkpoint.
         accuracy: on the task's test images.
-        bytes_down, bytes_up: between server and all clients, of all serialised messages.
+        bytes_down, bytes_up: between server and all clients, of all serialised messages. The backbone, which every
+            client must have, is not in it.
     """
 
     folder: Path
     accuracy: float
     bytes_down: int
     bytes_up: int
-
-
-def federated_payload(
-    task: str,
-    folder: Path,
-    *,
-    pool: str,
-    images: str,
-    arch: str = "tf_efficientnet_lite0",
-    backbone: str = "wheel",
-    input_size: int | None = None,
-    clients: int = 4,
-    partition: str = "iid",
-    rounds: int = 20,
-    local_epochs: int = 2,
-    lr: float = 1e-3,
-    keep: str = "1%",
-    seed: int = 0,
-    cache: str | Path | None = None,
-    progress: bool = True,
-) -> BridgeOutcome:
-    """Teacher by federated averaging, then score, select (equal class quotas, lowest energy) and encode.
-
-    Features are standardised with mean and spread over public pool images, so that no statistic of private images
-    has to travel.
-
-    Args:
-        task: labelled data, dealt to the clients.
-        folder: ``teacher/``, ``table/`` and ``task.plada`` go here.
-        pool, images: manifest and images of the pool.
-        arch, backbone, input_size: the frozen network that every client has, see ``plada_train.load_model``.
-        clients, partition: the federation.
-        rounds, local_epochs, lr: of the averaging.
-        keep: share of the pool.
-        seed: of partition and training.
-        cache: folder for features; by default in ``folder``.
-        progress: show bars.
-
-    Raises:
-        UserError: unusable data, or too few clients answered.
-    """
-    from plada_train import load_checkpoint, open_source
-
-    teacher = federated_teacher(
-        task, folder / "teacher", images=images, arch=arch, backbone=backbone, input_size=input_size, clients=clients,
-        partition=partition, rounds=rounds, local_epochs=local_epochs, lr=lr, seed=seed,
-        cache=folder / "cache" if cache is None else cache, progress=progress,
-    )  # fmt: skip
-    outcome = _payload(open_source(images), pool, load_checkpoint(teacher.folder), folder, keep, progress)
-    return BridgeOutcome(
-        folder / "task.plada", len(outcome.data), len(outcome.selection), teacher.folder, teacher.accuracy,
-        teacher.bytes_down, teacher.bytes_up,
-    )  # fmt: skip
 
 
 def federated_teacher(
@@ -129,7 +58,21 @@ def federated_teacher(
     cache: str | Path,
     progress: bool = True,
 ) -> FederatedTeacher:
-    """The first half of :func:`federated_payload`: train, test and save the classifier in ``folder``.
+    """Train a classifier by federated averaging, test it, and save it in ``folder``.
+
+    Features are standardised with mean and spread over public pool images, so that no statistic of private images
+    has to travel.
+
+    Args:
+        task: labelled data, dealt to the clients.
+        folder: of the checkpoint.
+        images: of the pool.
+        arch, backbone, input_size: the frozen network that every client has, see ``plada_train.load_model``.
+        clients, partition: the federation.
+        rounds, local_epochs, lr: of the averaging.
+        seed: of partition and training.
+        cache: folder for features.
+        progress: show bars.
 
     Raises:
         UserError: unusable data, or too few clients answered.
@@ -189,16 +132,29 @@ def _standardisation(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], 
     return middle, 1 / np.where(spread > 1e-6, spread, 1.0)
 
 
-def _payload(source: Any, pool: str, checkpoint: Any, folder: Path, keep: str, progress: bool) -> Any:
+def teacher_payload(
+    teacher: Path, folder: Path, *, pool: str, images: str, keep: str = "1%", progress: bool = True
+) -> Outcome:
+    """What the server does with a teacher: score the pool, select (equal class quotas, lowest energy) and encode.
+
+    Args:
+        teacher: checkpoint folder.
+        folder: ``table/`` and ``task.plada`` go here.
+        pool, images: manifest and images of the pool.
+        keep: share of the pool.
+        progress: show bars.
+    """
     from plada_format.manifest import Manifest
     from plada_select.pipeline import select_payload, write_outcome
     from plada_select.safety_net import SafetyNet
     from plada_select.score import open_context, score_pool
     from plada_select.scoretable import ScoreTable
     from plada_select.select import Policy
+    from plada_train import load_checkpoint, open_source
 
     manifest = Manifest.open(pool)
-    score_pool(open_context(source, manifest, checkpoint, folder / "table"), progress=progress)
+    context = open_context(open_source(images), manifest, load_checkpoint(teacher), folder / "table")
+    score_pool(context, progress=progress)
     table = ScoreTable.open(folder / "table", pool_fingerprint=manifest.fingerprint, pool_size=len(manifest))
     policy = Policy(criterion="energy", direction="low", safety_net=SafetyNet())
     outcome = select_payload(table, policy, keep=keep)

@@ -106,7 +106,7 @@ def epsilon(noise: float, sample_rate: float, answers: int, delta: float) -> flo
         raise UserError("privacy: noise above 0, sample rate in (0, 1], delta in (0, 1), no negative count")
     if not answers:
         return 0.0
-    import dp_accounting  # type: ignore[import-untyped]
+    import dp_accounting
     from dp_accounting import rdp
 
     event = dp_accounting.PoissonSampledDpEvent(sample_rate, dp_accounting.GaussianDpEvent(noise))

@@ -105,7 +105,7 @@ def rank_correlation(one: Sequence[float], two: Sequence[float]) -> dict[str, fl
     Raises:
         UserError: fewer than three values, or lists of different length.
     """
-    from scipy.stats import kendalltau, spearmanr  # type: ignore[import-untyped]
+    from scipy.stats import kendalltau, spearmanr
 
     if len(one) != len(two) or len(one) < 3:
         raise UserError(f"a rank correlation needs two lists of at least 3 values, not {len(one)} and {len(two)}")

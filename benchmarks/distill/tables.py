@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from ..report import replace_between
+
 HERE = Path(__file__).resolve().parent
 RESULTS, DOCS = HERE / "results", HERE.parents[1] / "docs" / "distdd.md"
 # Published with DC and DSA, 1 and 10 images per class, whole training sets, width 128.
@@ -170,15 +172,8 @@ def main() -> None:
         "bridge": bridge(),
         **{path.stem: federated(path.stem) for path in RESULTS.glob("federated_*.json")},
     }
-    text = DOCS.read_text(encoding="utf-8")
     for name, made in parts.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-        if begin not in text:
-            print(f"docs/distdd.md has no place for {name}:\n{made}")
-            continue
-        before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}"
-    DOCS.write_text(text, encoding="utf-8")
+        replace_between(DOCS, name, made)
 
 
 if __name__ == "__main__":

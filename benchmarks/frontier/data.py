@@ -15,7 +15,7 @@ from plada_train.decode import decode_pil
 from plada_train.sources import ImageSource
 
 if TYPE_CHECKING:
-    from plada_train import Task
+    from plada_train import Head, Task
 
 TASKS = {
     "pacs_photo": "pacs_photo_64.npz",
@@ -41,6 +41,13 @@ def find(folder: Path, name: str) -> Path:
     if not found:
         raise SystemExit(f"{folder}: no file named {name}")
     return found[0]
+
+
+def linear(features: Floats, labels: NDArray[np.int64], num_classes: int, seed: int) -> Head:
+    """As ``plada train --recipe head`` trains a linear classifier: teacher and students of the frontier."""
+    from plada_train import Recipe, Targets, train_head
+
+    return train_head(features, Targets(labels, num_classes), recipe=Recipe.head(len(labels), seed))
 
 
 @dataclass

@@ -19,13 +19,11 @@ from benchmarks import paper_layouts, selections
 from plada_format.engines.adaptive import compile_kernels
 from plada_select.criteria import score_columns
 from plada_select.raterank import refined
-from plada_select.rehearsal.linear import train_linear
 from plada_select.scoretable import Provenance, ScoreTable, write_table
 from plada_select.select import Ranking, Selection, rank
-from plada_train import Recipe
 
 from . import scores
-from .data import VIEWED, World
+from .data import VIEWED, World, linear
 from .policies import SCORES, policy_of
 
 LARGEST = 20_000  # bytes
@@ -119,7 +117,7 @@ class Bench:
         self.task = world.task(task, seed)
         self.classes, self.class_names = self.task.task.num_classes, self.task.task.class_names
         features, labels = self.task.split("teacher", "train")
-        self.teacher = train_linear(features, labels, self.classes, Recipe.head(len(labels), seed))
+        self.teacher = linear(features, labels, self.classes, seed)
         self.judged = {name: self.task.split("student", name) for name in ("train", "val", "test")}
         self.scratch = tempfile.TemporaryDirectory()
         self.tables: dict[str, ScoreTable] = {}
@@ -193,7 +191,7 @@ class Bench:
         selection = self.ranking(name).select(count)
         features = self.world.pool["student"][self.order[selection.indices]]
         labels = selection.labels.astype(np.int64)
-        head = train_linear(features, labels, self.classes, Recipe.head(count, self.seed))
+        head = linear(features, labels, self.classes, self.seed)
         right = {
             split: float((head.logits(features).argmax(1) == labels).mean())
             for split, (features, labels) in self.judged.items()

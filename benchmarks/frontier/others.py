@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from plada_select.baselines.jpeg import EncodedImages, k_center_order, pack_jpegs, random_order, to_jpeg
 from plada_select.baselines.weights import PoolBasis, compress, quantise_rows
-from plada_select.rehearsal.linear import train_linear
-from plada_train import Head, Recipe, extract_features
+from plada_train import Head, extract_features
 
-from .data import TaskData, World
+from .data import TaskData, World, linear
 
 COMPONENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 LEVELS = {8: 127, 4: 7, 3: 3}  # largest magnitude by bits
@@ -84,7 +83,7 @@ def probes(data: TaskData, seed: int, basis: PoolBasis) -> Iterator[OtherRow]:
     classes = data.task.num_classes
     for count in (*COMPONENTS, basis.rank):
         given = {name: (values[:, :count], labels) for name, (values, labels) in projected.items()}
-        head = train_linear(*given["train"], classes, Recipe.head(len(given["train"][1]), seed))
+        head = linear(*given["train"], classes, seed)
         for bits, top in LEVELS.items():
             size, received = pack(head, top)
             right = {name: _accuracy(received, *given[name]) for name in ("val", "test")}
@@ -135,7 +134,7 @@ def jpegs(data: TaskData, seed: int, kind: str, largest: int) -> Iterator[OtherR
         found = extract_features(
             world.models["student"], source, cache=world.cache, threads=world.threads, progress=False
         )
-        head = train_linear(found.values, np.array(given[:count], np.int64), classes, Recipe.head(count, seed))
+        head = linear(found.values, np.array(given[:count], np.int64), classes, seed)
         right = {name: _accuracy(head, *data.split("student", name)) for name in ("val", "test")}
         yield OtherRow(data.task.name, seed, kind, f"quality {QUALITY}", count, size(count), **right)
         count *= 2

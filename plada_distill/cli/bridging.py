@@ -10,13 +10,13 @@ from plada_train import set_up_torch
 
 def bridge(args: argparse.Namespace) -> int:
     """``plada distill bridge``."""
-    from ..bridge import federated_payload
+    from ..bridge import federated_teacher, teacher_payload
 
     set_up_torch()
-    outcome = federated_payload(
+    folder = Path(args.output)
+    teacher = federated_teacher(
         args.task,
-        Path(args.output),
-        pool=args.pool,
+        folder / "teacher",
         images=args.images,
         arch=args.arch,
         backbone=args.backbone,
@@ -25,12 +25,14 @@ def bridge(args: argparse.Namespace) -> int:
         partition=args.partition,
         rounds=args.rounds,
         local_epochs=args.local_epochs,
-        keep=args.keep,
         seed=args.seed,
-        cache=args.cache,
+        cache=folder / "cache" if args.cache is None else args.cache,
         progress=not args.quiet,
     )
-    print(f"teacher: {100 * outcome.teacher_accuracy:.2f} % on the task's test images")
-    print(f"bytes: {outcome.bytes_down:,} down, {outcome.bytes_up:,} up, in all messages of all clients")
-    print(f"payload: {outcome.payload}, {outcome.payload_bytes:,} bytes, {outcome.count:,} images")
+    print(f"teacher: {100 * teacher.accuracy:.2f} % on the task's test images")
+    print(f"bytes: {teacher.bytes_down:,} down, {teacher.bytes_up:,} up, in all messages of all clients", flush=True)
+    outcome = teacher_payload(
+        teacher.folder, folder, pool=args.pool, images=args.images, keep=args.keep, progress=not args.quiet
+    )
+    print(f"payload: {folder / 'task.plada'}, {len(outcome.data):,} bytes, {len(outcome.selection):,} images")
     return 0

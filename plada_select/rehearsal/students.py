@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from plada_format.errors import UserError
 
-from .linear import is_plain, train_linear
 from .trials import Arm
 
 if TYPE_CHECKING:
@@ -148,10 +147,7 @@ class ProxyStudent:
             values, targets = values[good], targets[good]
         started = time.perf_counter()
         recipe = (self.recipe or Recipe.head)(len(targets), seed)
-        if str(self.device) == "cpu" and is_plain(recipe):
-            head = train_linear(values, targets, self.num_classes, recipe)
-        else:
-            head = train_head(values, Targets(targets, self.num_classes), recipe=recipe, device=self.device)
+        head = train_head(values, Targets(targets, self.num_classes), recipe=recipe, device=self.device)
         return head, time.perf_counter() - started
 
     def judge(self, logits: NDArray[np.float32]) -> NDArray[np.bool_]:

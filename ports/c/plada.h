@@ -988,7 +988,6 @@ PLADA__HOT uint32_t plada__mask(uint32_t q)
     return (UINT32_C(1) << q) - 1;
 }
 
-/* Four values at a time lie within windows of 57 bits unless one is unusually large: part by part, in short loops. */
 /* M q + r from the quotient, the field and what starts with the extra bit; *used counts the extra bits */
 PLADA__HOT uint64_t plada__golomb(const plada__block *block, uint32_t q, uint32_t low, uint64_t flags, unsigned *used)
 {
@@ -997,6 +996,7 @@ PLADA__HOT uint64_t plada__golomb(const plada__block *block, uint32_t q, uint32_
     return (uint64_t)q * block->divisor + low + ((low + extra - block->threshold) & (0 - more));
 }
 
+/* The places become values, four at a time while four fields lie within a window of 57 bits. */
 static void plada__fill_golomb(plada__block *from, uint32_t n, uint32_t *values)
 {
     plada__block block = *from; /* which no store can change */
@@ -1037,6 +1037,7 @@ static void plada__fill_golomb(plada__block *from, uint32_t n, uint32_t *values)
     from->wide = wide >> 32 != 0;
 }
 
+/* The same; four extra fields are short enough unless a value is unusually large. */
 static void plada__fill_exponential(plada__block *block, uint32_t n, uint32_t *values)
 {
     const plada__reader in = block->in;
@@ -1047,7 +1048,8 @@ static void plada__fill_exponential(plada__block *block, uint32_t n, uint32_t *v
         uint32_t end = i + 1;
         if (n - i >= 4 && width <= 14) {
             const uint32_t *place = values + i;
-            uint32_t q0 = place[0] - next, q1 = place[1] - place[0] - 1, q2 = place[2] - place[1] - 1, q3 = place[3] - place[2] - 1;
+            uint32_t q0 = place[0] - next, q1 = place[1] - place[0] - 1;
+            uint32_t q2 = place[2] - place[1] - 1, q3 = place[3] - place[2] - 1;
             end = i + 4;
             if ((q0 | q1 | q2 | q3) <= 15 && q0 + q1 + q2 + q3 <= 57) {
                 uint64_t extra = plada__load64(&in, c >> 3) >> (c & 7);
@@ -1180,7 +1182,7 @@ static void plada__sink_start(plada__sink *sink, uint16_t *wide, uint8_t *narrow
 typedef struct plada__huffman {
     const uint32_t *sorted; /* members in the order of (length, symbol) */
 #ifndef PLADA_SMALL
-    const uint32_t *lookup; /* by the next PLADA_TABLE_BITS bits, two words: the next symbol and, << 16, the one after it;
+    const uint32_t *lookup; /* by the next PLADA_TABLE_BITS bits, two words: next symbol | the one after it << 16;
                                length of both | symbols << 8 | length of the first << 16. If the second's code word does
                                not lie within the bits, symbols is 1; if the first's does not, all is 0. */
 #endif

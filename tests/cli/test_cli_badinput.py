@@ -11,6 +11,8 @@ import time
 import numpy as np
 import pytest
 
+from plada_format import atomic
+
 OPTIONS = ["--pool-size", "1000", "--num-classes", "3"]
 
 
@@ -216,6 +218,19 @@ def test_interruption_leaves_nothing_behind(plada, tmp_path, environment, number
         assert process.wait() == code, errors
     assert "Traceback" not in errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.npz", "t.plada"]
+
+
+def test_interruption_while_the_temporary_file_is_made(tmp_path, monkeypatch):
+    """A signal may arrive when the file is there and ``with`` has not begun."""
+
+    def made(*arguments):
+        open(*arguments).close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic, "open", made, raising=False)
+    with pytest.raises(KeyboardInterrupt), atomic.atomic_write(tmp_path / "out.csv"):
+        raise AssertionError("not reached")
+    assert not list(tmp_path.iterdir())
 
 
 def test_closed_streams(samples, environment):
