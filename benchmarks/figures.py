@@ -201,7 +201,7 @@ def zstd_milliseconds(s: Any) -> dict[str, float]:
     found = {}
     for stream, layout in (("index", INDEX_LAYOUTS[2]), ("label", LABEL_LAYOUTS[0])):
         data = tool.compress(layout.pack(s), 1)
-        found[stream] = best_of(lambda data=data: tool.decompress(data, 1), REPEATS)[0] * 1e3  # type: ignore[misc]
+        found[stream] = best_of(lambda data=data: tool.decompress(data, 1), REPEATS)[0] * 1e3
     return found | {"both": found["index"] + found["label"]}
 
 

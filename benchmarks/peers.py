@@ -280,8 +280,8 @@ def _parquet() -> Iterator[Subject]:
             "parquet",
             "both",
             f"{short[index]}-{short[label]}-{compression}",
-            lambda s, a=(index, label, compression, level): write(s, *a),  # type: ignore[misc]
-            lambda data, facts, i=index: read(data, facts, i),  # type: ignore[misc]
+            lambda s, a=(index, label, compression, level): write(s, *a),
+            lambda data, facts, i=index: read(data, facts, i),
         )
 
 

@@ -253,7 +253,7 @@ def _save(path: Path, write: str, **arrays: NDArray[np.generic]) -> None:
             if write == "npy":
                 np.save(file, next(iter(arrays.values())))
             else:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
+                np.savez(file, **arrays)
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:

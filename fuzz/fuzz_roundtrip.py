@@ -13,7 +13,7 @@ for path in (ROOT, ROOT / "tests" / "format"):
 
 from hypothesis import HealthCheck, settings  # noqa: E402  # the path comes first
 
-from fuzz.harness import instrumented, start  # noqa: E402
+from fuzz.harness import instrumented, start  # noqa: E402  # the path comes first
 
 settings.register_profile("fuzz", deadline=None, database=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("fuzz")

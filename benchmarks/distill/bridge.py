@@ -191,7 +191,7 @@ def _table(teacher: Path, pool: Any, args: argparse.Namespace, home: Path) -> An
     manifest, checkpoint = Manifest.open(args.manifest), load_checkpoint(teacher)
     model = checkpoint.model
     found = extract_features(model, pool, cache=args.cache, description="pool, teacher")
-    layer = model.module.get_classifier()  # type: ignore[operator]
+    layer = model.module.get_classifier()
     logits = found.values @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
     columns = score_columns(logits)
     bad = found.status >= 128

@@ -157,7 +157,7 @@ def compressors(path: str) -> list[Row]:
         *(
             (f"zlib {level}", lambda text, level=level: zlib.compress(text, level), zlib.decompress)
             for level in (1, 6, 9)
-        ),  # type: ignore[misc]
+        ),
         *(
             (f"zstd {level}", zstandard.ZstdCompressor(level=level).compress, zstandard.ZstdDecompressor().decompress)
             for level in (3, 19)

@@ -72,10 +72,10 @@ def run_case(folder: Path, case: dict[str, object]) -> dict[str, object]:
     from plada_select.select import Policy
 
     began, used = time.perf_counter(), time.process_time()
-    net = SafetyNet(case["alpha"], case["share"]) if "alpha" in case else None  # type: ignore[arg-type]
+    net = SafetyNet(case["alpha"], case["share"]) if "alpha" in case else None
     wish = {name: case[name] for name in ("keep", "budget") if name in case}
     wish["encode_options"] = {"profile": case.get("profile", "compact")}  # the default of ``plada select``
-    outcome = select_payload(ScoreTable.open(folder), Policy(safety_net=net), **wish)  # type: ignore[arg-type]
+    outcome = select_payload(ScoreTable.open(folder), Policy(safety_net=net), **wish)
     with tempfile.TemporaryDirectory() as target:
         write_outcome(outcome, Path(target) / "task.plada")
     return {
