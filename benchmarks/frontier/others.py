@@ -1,4 +1,5 @@
-"""What else could be sent in as many bytes, for the same student: its classifier in few bits, or target images."""
+"""What else could be sent in as many bytes, for the same student: its classifier in few bits, target images, or
+distilled ones."""
 
 from __future__ import annotations
 
@@ -14,14 +15,16 @@ from plada_select.baselines.jpeg import EncodedImages, k_center_order, pack_jpeg
 from plada_select.baselines.weights import PoolBasis, compress, quantise_rows
 from plada_train import Head, extract_features
 
+from . import distilled
 from .data import TaskData, World, linear
 
 COMPONENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 LEVELS = {8: 127, 4: 7, 3: 3}  # largest magnitude by bits
 BASIS_IMAGES = 2048  # pool images from which both sides compute the components
 QUALITY = 30
-PROBE, JPEG_RANDOM, JPEG_CENTRE = "linear probe", "JPEG, random", "JPEG, k-center"
-KINDS = (PROBE, JPEG_RANDOM, JPEG_CENTRE)
+PROBE, JPEG_RANDOM, JPEG_CENTRE, DISTILLED = "linear probe", "JPEG, random", "JPEG, k-center", "distilled images"
+KINDS = (PROBE, JPEG_RANDOM, JPEG_CENTRE, DISTILLED)
+FEW = 50  # classes: one image for each of more takes hours to distil, and more bytes than are compared
 Floats = NDArray[np.float32]
 
 
@@ -68,7 +71,12 @@ def run(world: World, path: Path, tasks: Sequence[str], seeds: Sequence[int], la
                 if (task, seed, kind) in known:
                     continue
                 data = world.task(task, seed)
-                rows = list(probes(data, seed, basis) if kind == PROBE else jpegs(data, seed, kind, largest))
+                if kind == PROBE:
+                    rows = list(probes(data, seed, basis))
+                elif kind == DISTILLED:
+                    rows = list(distilled_images(data, seed) if data.task.num_classes <= FEW else ())
+                else:
+                    rows = list(jpegs(data, seed, kind, largest))
                 with open(path, "a", encoding="utf-8") as file:
                     file.write("".join(json.dumps(asdict(row)) + "\n" for row in rows))
                 best = max(rows, key=lambda row: row.test, default=None)
@@ -110,7 +118,7 @@ def pack(head: Head, top: int) -> tuple[int, Head]:
 def jpegs(data: TaskData, seed: int, kind: str, largest: int) -> Iterator[OtherRow]:
     """Target training images of quality 30, class after class in turn: at random, or the most typical first and then
     the furthest from those (k-center). From one image per class on, or from the most that fits if that is fewer."""
-    world, classes = data.world, data.task.num_classes
+    classes = data.task.num_classes
     places = data.task.positions("train")
     values, labels = data.split("student", "train")
     order = random_order(labels, classes, seed) if kind == JPEG_RANDOM else k_center_order(values, labels, classes)
@@ -130,14 +138,26 @@ def jpegs(data: TaskData, seed: int, kind: str, largest: int) -> Iterator[OtherR
     while count > 1 and size(count) > largest:
         count //= 2
     while count <= len(order) and size(count) <= largest:
-        source = EncodedImages(files[:count], "target JPEGs")
-        found = extract_features(
-            world.models["student"], source, cache=world.cache, threads=world.threads, progress=False
-        )
-        head = linear(found.values, np.array(given[:count], np.int64), classes, seed)
-        right = {name: _accuracy(head, *data.split("student", name)) for name in ("val", "test")}
+        right = _judge(data, seed, files[:count], given[:count])
         yield OtherRow(data.task.name, seed, kind, f"quality {QUALITY}", count, size(count), **right)
         count *= 2
+
+
+def distilled_images(data: TaskData, seed: int) -> Iterator[OtherRow]:
+    """One distilled image per class, as JPEGs of each quality."""
+    classes = data.task.num_classes
+    labels = list(range(classes))
+    for quality, files in distilled.files(data, seed):
+        size, right = len(pack_jpegs(files, labels, classes, quality=quality)), _judge(data, seed, files, labels)
+        yield OtherRow(data.task.name, seed, DISTILLED, f"quality {quality}", classes, size, **right)
+
+
+def _judge(data: TaskData, seed: int, files: Sequence[bytes], labels: Sequence[int]) -> dict[str, float]:
+    """The student's accuracies, trained on these files."""
+    world, source = data.world, EncodedImages(files, "JPEGs")
+    found = extract_features(world.models["student"], source, cache=world.cache, threads=world.threads, progress=False)
+    head = linear(found.values, np.array(labels, np.int64), data.task.num_classes, seed)
+    return {name: _accuracy(head, *data.split("student", name)) for name in ("val", "test")}
 
 
 def _accuracy(head: Head, features: Floats, labels: NDArray[np.int64]) -> float:

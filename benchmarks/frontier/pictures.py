@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .curves import Curve, auto_curve, mean_curve
 from .measure import Row
-from .others import KINDS, PROBE, OtherRow
+from .others import DISTILLED, KINDS, PROBE, OtherRow
 from .policies import PAPER
 
 COLUMNS = 4
@@ -24,6 +24,7 @@ STYLES: dict[str, Style] = {
     "linear probe": ("-.", "C2", 1.5),
     "JPEG, random": ("-.", "C6", 1.0),
     "JPEG, k-center": ("-.", "C8", 1.0),
+    "distilled images": ("-.o", "C7", 1.0),
 }
 
 
@@ -37,7 +38,7 @@ def curves(rows: Sequence[Row], others: Sequence[OtherRow]) -> dict[str, Curve]:
     for kind in KINDS:
         mine = [row for row in others if row.kind == kind]
         if mine:
-            out[kind] = auto_curve(mine, "bytes") if kind == PROBE else mean_curve(mine, "bytes")
+            out[kind] = auto_curve(mine, "bytes") if kind in (PROBE, DISTILLED) else mean_curve(mine, "bytes")
     return out
 
 

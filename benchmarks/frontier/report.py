@@ -16,9 +16,10 @@ from .cost import table as cost_table
 from .curves import Curve, at_budget, auto_curve, best_fixed, choose, duel, mean_curve, ratio
 from .labels import table as label_table
 from .measure import LARGEST, Row
-from .others import PROBE, OtherRow
+from .others import DISTILLED, JPEG_CENTRE, JPEG_RANDOM, PROBE, OtherRow
 from .pictures import draw
 from .policies import ALL, OURS, PAPER, VIEWS
+from .quotas import table as quota_table
 from .tuned import TunedRow
 
 BUDGETS = (150, 300, 1000, 3000, 6000)
@@ -39,7 +40,13 @@ def write(
         raise SystemExit("no rows yet: run the students first")
     ordered = sorted(rows, key=lambda row: (row.task, row.policy, row.count, row.seed))
     paths = [_csv(ordered, folder / "rows.csv"), folder / "tables.md"]
-    more = [order_table(folder / "orders.csv"), label_table(folder / "labels.csv"), cost_table(folder / "cost.json")]
+    sources = {
+        quota_table: "quotas.jsonl",
+        order_table: "orders.csv",
+        label_table: "labels.csv",
+        cost_table: "cost.json",
+    }
+    more = [table(folder / name) for table, name in sources.items()]
     with atomic_write(paths[1]) as file:
         file.write("\n".join([tables(ordered, tuned, others), *more]).encode())
     tasks = {row.task for row in ordered}
@@ -188,11 +195,13 @@ def _equal_accuracy(rows: Sequence[Row]) -> str:
 
 def _accuracies(rows: Sequence[Row], others: Sequence[OtherRow]) -> str:
     """What each budget buys, with the spread of the seeds."""
-    lines = ["| task | bytes | paper's recipe | equal quotas | auto | linear probe | target images, JPEG |",
-             "|---|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    lines = ["| task | bytes | paper's recipe | equal quotas | auto | linear probe | target images, JPEG |"
+             " distilled images, JPEG |", "|---|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
+    columns = ("paper", "equal", "auto")
+    kinds = {"probe": (PROBE,), "jpeg": (JPEG_RANDOM, JPEG_CENTRE), "distilled": (DISTILLED,)}
     for task in dict.fromkeys(row.task for row in rows):
         for budget in BUDGETS:
-            cells: dict[str, list[float]] = {name: [] for name in ("paper", "equal", "auto", "probe", "jpeg")}
+            cells: dict[str, list[float]] = {name: [] for name in (*columns, *kinds)}
             for seed in sorted({row.seed for row in rows if row.task == task}):
                 mine = [row for row in rows if (row.task, row.seed) == (task, seed)]
                 else_ = [row for row in others if (row.task, row.seed) == (task, seed)]
@@ -200,9 +209,9 @@ def _accuracies(rows: Sequence[Row], others: Sequence[OtherRow]) -> str:
                     "paper": at_budget(mine, PLAIN, budget, "paper"),
                     "equal": at_budget(mine, "equal quotas", budget, "ours"),
                     "auto": choose(mine, budget, "ours"),
-                    "probe": choose([row for row in else_ if row.kind == PROBE], budget, "bytes"),
-                    "jpeg": choose([row for row in else_ if row.kind != PROBE], budget, "bytes"),
                 }
+                for name, known in kinds.items():
+                    found[name] = choose([row for row in else_ if row.kind in known], budget, "bytes")
                 for name, row in found.items():
                     cells[name] += [] if row is None else [100 * row.test]
             lines.append(f"| {task} | {budget:,} | " + " | ".join(_spread(found) for found in cells.values()) + " |")

@@ -5,6 +5,7 @@
     python -m benchmarks.frontier.run others --data FOLDER [--cache DIR]   # linear probes, JPEGs of target images
     python -m benchmarks.frontier.run orders --data FOLDER [--cache DIR]   # bytes by order of the pool; no students
     python -m benchmarks.frontier.run labels --data FOLDER [--cache DIR]   # wrong pseudo-labels; no students
+    python -m benchmarks.frontier.run quotas --data FOLDER [--cache DIR]   # class quotas from learning curves
     python -m benchmarks.frontier.run cost --data FOLDER [--cache DIR]     # wall time of a rehearsal
     python -m benchmarks.frontier.run report [--cache DIR]                 # rows.csv, tables of docs/frontier.md, plots
 
@@ -22,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..report import replace_between
-from . import cost, labels, orders, others, tuned
+from . import cost, labels, orders, others, quotas, tuned
 from .data import INPUT, STUDENT, TASKS, World
 from .measure import LARGEST, Rows, run
 from .policies import ALL, FIRST, VIEWS
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         orders.run(world, HERE / "orders.csv", args.tasks)
     elif args.action == "labels":
         labels.run(world, HERE / "labels.csv")
+    elif args.action == "quotas":
+        quotas.run(world, HERE / "quotas.jsonl", args.tasks, args.seeds)
     else:
         cost.run(world, HERE / "cost.json", args.budgets, args.recipes, args.cold)
     return 0
@@ -91,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
                        parents=[tasks, seeds, largest])  # fmt: skip
     actions.add_parser("orders", help="bytes of the same selections in different orders of the pool", parents=[tasks])
     actions.add_parser("labels", help="how often a pseudo-label is wrong, by its neighbours' labels", parents=[given])
+    actions.add_parser("quotas", help="class quotas from learning curves, against equal ones", parents=[tasks, seeds])
     add = actions.add_parser("cost", help="wall time of a rehearsal against one training", parents=[given])
     add.add_argument("--budgets", nargs="+", type=int, default=[300, 1000, 4000])
     add.add_argument("--recipes", nargs="+", default=["head"], choices=("head", "auto"), help="of 'plada train'")

@@ -31,6 +31,8 @@ from benchmarks.frontier.labels import measure as measure_labels
 from benchmarks.frontier.labels import surprise
 from benchmarks.frontier.measure import Row, Rows
 from benchmarks.frontier.others import OtherRow, pack
+from benchmarks.frontier.quotas import CURVES, EQUAL, QuotaRow, by_curves, by_turns
+from benchmarks.frontier.quotas import table as quota_table
 from benchmarks.frontier.report import read_csv, tables, write
 from benchmarks.frontier.scores import fit_temperature, within_class
 from benchmarks.frontier.tuned import Setup, TunedRow
@@ -164,7 +166,7 @@ def test_the_report_holds_the_ratio(tmp_path: Path):
     text = tables(rows, others=others)
     assert "| t | 2 | 50 to 70 % | 0.25 | 0.25 | 0.50 | 1.50 |" in text
     assert "| geometric mean | | | **0.25** | **0.25** | **0.50** | **1.50** |" in text
-    assert "| t | 150 | – | 60.0 ± 0.0 | 60.0 ± 0.0 | 65.0 ± 7.1 | – |" in text
+    assert "| t | 150 | – | 60.0 ± 0.0 | 60.0 ± 0.0 | 65.0 ± 7.1 | – | – |" in text
     assert "| 150 | 1 | 60.0 | plain energy | 50.0 | +10.0 | t | +10.0 | – |" in text
     assert "| t | 2 | 50 | 50.0 % | 30 |" in text and "Not run." in text
     tuned = TunedRow("t", 0, "fine-tuned", "auto", 300, "equal quotas", 8, 290, 0.5, "net, 64 px", 1.0)
@@ -246,3 +248,50 @@ def test_the_cost_of_a_rehearsal_is_told_in_trainings(tmp_path: Path):
     text = cost_table(path)
     assert "| 300 | on disk | 97 | 39, 69 | 0 | 30.0 | `--recipe head` | 10.0 | 3.0 | 3.5 |" in text
     assert "| 300 | new | 97 | 39, 69 | 2,500 |" in text
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 400))
+def test_quotas_by_curves_give_out_the_total_and_lose_no_class(seed, classes, total):
+    random = np.random.default_rng(seed)
+    available = random.integers(0, 120, classes)
+    total = min(total, int(available.sum()))
+    levels = [1, 2, 4, 8, 16]
+    quota = by_curves(levels, random.random((5, classes)), random.dirichlet(np.ones(classes)), available, total)
+    assert (quota <= available).all() and (quota >= 0).all()
+    if total >= (available > 0).sum():
+        assert quota.sum() == total and (quota[available > 0] >= 1).all()
+
+
+def test_quotas_by_curves_go_where_images_help():
+    recalls = np.array([[0.9, 0.1], [0.9, 0.4], [0.9, 0.7], [0.9, 0.9]])
+    quota = by_curves([1, 2, 4, 8], recalls, np.array([0.5, 0.5]), np.array([100, 100]), 9)
+    assert quota.tolist() == [1, 8]
+
+
+class _Known:
+    """A learner whose accuracy rises with the square root of the first class's images alone."""
+
+    share = np.array([0.25] * 4)
+
+    def __init__(self, available: list[int]) -> None:
+        self.available = np.array(available)
+
+    def recalls(self, quota):
+        return np.array([np.sqrt(quota[0]) / 10, 0.5, 0.5, 0.5 if quota[3] >= 8 else 0.0]), 0.0
+
+
+def test_quotas_by_turns_take_from_classes_that_lose_nothing():
+    assert by_turns(_Known([99] * 4), np.full(4, 8)).tolist() == [16, 4, 4, 8]
+    assert by_turns(_Known([8, 99, 99, 99]), np.full(4, 8)).tolist() == [8, 8, 8, 8]
+    assert by_turns(_Known([10, 99, 99, 99]), np.full(4, 8)).tolist() == [10, 6, 8, 8]
+
+
+def test_quota_tables_compare_with_equal_ones_of_the_same_task_and_seed(tmp_path: Path):
+    path = tmp_path / "quotas.jsonl"
+    assert "Not run." in quota_table(path)
+    rows = []
+    for seed in (0, 1):
+        rows.append(QuotaRow("t", seed, EQUAL, 16, 160, 200, 0.6, 0.5))
+        rows.append(QuotaRow("t", seed, CURVES, 16, 160, 210, 0.6, 0.52 + seed / 100))
+    path.write_text("".join(json.dumps(asdict(one)) + "\n" for one in rows))
+    assert f"| {CURVES} | 16 | +2.5 | **+2.5** | 1.05 | +0.0 |" in quota_table(path)
