@@ -63,7 +63,7 @@ class TunedRow:
 
     Attributes:
         task, seed, student, method, budget: which.
-        chosen: the policy sent; auto's choice by the linear students' validation accuracy.
+        chosen: the policy sent.
         count, bytes: images and bytes of the whole file without class names: the paper's layouts for the paper's recipe
             and random choice, ours for the others; folder order.
         test: accuracy.
@@ -127,16 +127,15 @@ def run(
 ) -> None:  # fmt: skip
     """Everything that has no row yet: seed by seed, smallest budgets first."""
     compile_kernels()
-    rows = read(path)
     benches: dict[tuple[str, int], Bench] = {}
     for seed, budget, task, student, method in product(seeds, budgets, tasks, students, METHODS):
+        rows = read(path)  # another process may add to them
         if f"{task}|{seed}|{student}|{method}|{budget}|{setup.name(student)}" in rows:
             continue
         if (task, seed) not in benches:
             benches[task, seed] = Bench(world, task, seed)
         row = _row(world, benches[task, seed], linear, student, method, budget, setup)
         if row is not None:
-            rows[row.key] = row
             with open(path, "a") as file:
                 file.write(json.dumps(asdict(row)) + "\n")
             print(f"{row.key}: {row.count} images, {row.bytes} bytes, test {row.test:.1%}", flush=True)
@@ -147,12 +146,10 @@ def _row(
 ) -> TunedRow | None:
     chosen = method
     if method == "auto":
-        known: list[Row] = [row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed)]
-        found = choose(known, budget, "ours")
+        found = _auto(bench, linear, budget)
         if found is None:
             return None
-        chosen = found.policy
-        selection, size = bench.ranking(chosen).select(found.count), found.ours
+        chosen, selection, size = found
     else:
         layout = "ours" if method == "equal quotas" else "paper"
         fitted = filled(bench, method, budget, layout)
@@ -164,6 +161,19 @@ def _row(
     seconds = round(time.perf_counter() - started, 1)
     count, where = len(selection), setup.name(student)
     return TunedRow(bench.name, bench.seed, student, method, budget, chosen, count, size, test, where, seconds)
+
+
+def _auto(bench: Bench, linear: Rows, budget: int) -> tuple[str, Selection, int] | None:
+    """Policy, selection and bytes that the linear students choose without the test split. Their counts double: where
+    they take the largest that fits, the budget is filled; where they take fewer, it is not."""
+    known: list[Row] = [row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed)]
+    best = choose(known, budget, "ours")
+    if best is None:
+        return None
+    largest = filled(bench, best.policy, budget, "ours")
+    if largest is not None and len(largest[0]) < 2 * best.count:
+        return best.policy, *largest
+    return best.policy, bench.ranking(best.policy).select(best.count), best.ours
 
 
 def train(world: World, bench: Bench, selection: Selection, mode: str, setup: Setup) -> float:
