@@ -1,9 +1,9 @@
 """The figures that the format promises, asked and reached side by side.
 
     python -m benchmarks.figures                 # everything; run it on a quiet machine
-    python -m benchmarks.figures overhead uniform acceptance times import
+    python -m benchmarks.figures overhead uniform times import
 
-``acceptance`` reads ``acceptance.csv`` (``python -m benchmarks.acceptance``); all else is measured here. The table
+Sizes beside other formats: ``python -m benchmarks.size --figures``. The table
 goes to ``benchmarks/results/figures.csv``, the measurements behind it to ``figures_*.csv``. Exit code 1 if a figure is
 not reached. Times are the best of 20 in one process on one core.
 """
@@ -26,10 +26,10 @@ from . import ours
 from .formats import measure, timed_selections
 from .layouts import INDEX_LAYOUTS, LABEL_LAYOUTS
 from .measure import best_of
-from .paper_layouts import COMPRESSED, log2_choose
+from .paper_layouts import log2_choose
 from .peers import general
-from .report import cpu_name, print_table, read_csv, write_csv, write_machine
-from .selections import POOL_SIZE, cases, uniform
+from .report import cpu_name, print_table, write_csv, write_machine
+from .selections import POOL_SIZE, uniform
 
 Row = dict[str, object]
 
@@ -39,6 +39,9 @@ RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.38, 0.5, 0.7, 0.9)
 POOLS = (20_000, 100_000, 1_281_167, POOL_SIZE)
 MOST = 3_000_000  # kept images of the largest uniform set tried
 REPEATS = 20
+#: Milliseconds; adaptive codecs on selections with something to learn, of all others also on uniform ones.
+LIMITS = {False: {"numba": 3.0, "numpy": 60.0}, True: {"numba": 30.0, "numpy": 2000.0}}
+ADAPTIVE = ("adaptive", "compact", "full")  # codecs, and the profiles whose files they are in
 
 
 def row(figure: str, asked: str, reached: str, ok: bool, note: str = "") -> Row:
@@ -130,36 +133,8 @@ def uniform_sets() -> Iterator[Row]:
         )
 
 
-def acceptance() -> Iterator[Row]:
-    """Files of the acceptance set against the paper's layouts, from the stored sizes."""
-    wanted = {case.name for case in cases()}
-    rows = [stored for stored in read_csv("acceptance.csv") if stored["file"] in wanted]
-    asked = "<= best layout + overhead"
-    if not rows:
-        yield row("auto on the acceptance set", asked, "not measured", False, "run python -m benchmarks.acceptance")
-        return
-    for profile in ("full", "baseline"):
-        excess, share = [], []
-        for stored in rows:
-            paper = min(int(stored[name]) for name in COMPRESSED)
-            size = int(stored[f"{profile}_bytes"])
-            excess.append((size - paper - int(stored[f"{profile}_overhead"]), stored["file"]))
-            share.append(size / paper)
-        over = sum(value > 0 for value, _ in excess)
-        worst, where = max(excess)
-        yield row(
-            f"acceptance set, {profile}: streams less the paper's best layout",
-            asked if profile == "full" else "(shown beside it)",
-            f"at most {worst:+,d} B",
-            profile != "full" or (over == 0 and len(rows) == len(wanted)),
-            f"{len(rows)} of {len(wanted)} files; {over} above; worst {where}; "
-            f"whole file / paper: mean {mean(share):.3f}, {min(share):.3f} to {max(share):.3f}",
-        )
-
-
 def times() -> Iterator[Row]:
     """Decode and encode times at the working point, and the ratio to Zstandard's decompression."""
-    limits = {"numba": 3.0, "numpy": 60.0}
     raw: list[dict[str, Any]] = []
     backends = list(ours.backends())
     for s in timed_selections():
@@ -176,16 +151,21 @@ def times() -> Iterator[Row]:
         here = [r for r in raw if r["backend"] == backend]
         for stream, codec in dict.fromkeys((r["stream"], r["layout"]) for r in here):
             same = [r for r in here if (r["stream"], r["layout"]) == (stream, codec)]
-            slowest = max(same, key=lambda r: float(r["decode_ms"]))
+            adaptive = codec in ADAPTIVE
+            judged = [r for r in same if not (adaptive and str(r["file"]).startswith("uniform"))]
+            slowest = max(judged, key=lambda r: float(r["decode_ms"]))
+            limit = LIMITS[adaptive][backend]
             what = f"whole file, {codec}" if stream == "both" else f"{stream} {codec}"
             yield row(
                 f"decode {what}, {backend}",
-                f"<= {limits[backend]:g} ms",
+                f"<= {limit:g} ms",
                 f"{slowest['decode_ms']:.2f} ms",
-                slowest["decode_ms"] <= limits[backend],
+                slowest["decode_ms"] <= limit,
                 f"{slowest['decode_over_zstd']} x zstd; {slowest['file']}",
             )
             dearest = max(same, key=lambda r: float(r["encode_over_decode"]))
+            if stream == "both" and adaptive and backend == "numpy":
+                continue  # every codec in plain Python, one after the other: nothing is promised
             if stream == "both":
                 slow = max(r["encode_ms"] for r in same)
                 yield row(f"auto encode, {codec}, {backend}", "<= 2000 ms", f"{slow:.0f} ms", slow <= 2000)
@@ -234,7 +214,6 @@ def imports() -> Iterator[Row]:
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "overhead": overhead,
     "uniform": uniform_sets,
-    "acceptance": acceptance,
     "times": times,
     "import": imports,
 }
