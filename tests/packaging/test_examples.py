@@ -43,7 +43,7 @@ def test_the_readme_in_python_and_on_the_command_line(folder: Path):
     assert [line.split()[1] for line in lines] == ["encode", "info", "verify", "decode", "recode"]
     for line in lines:
         _plada(line, folder)
-    assert (folder / "images.csv").read_text().splitlines()[1] == "3,03.jpg,2"
+    assert (folder / "images.csv").read_text().splitlines()[1] == "3,03.jpg,2,2"
 
 
 def test_the_ten_lines_of_the_command_line(tmp_path: Path):
