@@ -140,6 +140,10 @@ def _add_select(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--alpha", default="0", help="quota of class c ~ N_c^alpha (default: %(default)s, equal quotas)"
     )
+    parser.add_argument(
+        "--class-factor", action="append", default=[], metavar="CLASS=F",
+        help="times the quota of that class (name or id); repeatable",
+    )  # fmt: skip
     parser.add_argument("--share", default="1", help="part of the images given out by quota (default: %(default)s)")
     parser.add_argument(
         "--rate",
@@ -298,7 +302,7 @@ def run_select(args: argparse.Namespace) -> int:
     from .pipeline import refuse_existing, select_payload, write_outcome
     from .refine import Refine
     from .rehearsal.flags import check_flags
-    from .safety_net import SafetyNet
+    from .safety_net import SafetyNet, parse_factors
     from .scoretable import ScoreTable
     from .select import Policy, parse_bytes
     from .spread import read_embedding
@@ -308,11 +312,14 @@ def run_select(args: argparse.Namespace) -> int:
         refuse_existing(args.output)  # before minutes of work
     manifest = Manifest.open(args.pool)
     table = ScoreTable.open(args.table, pool_fingerprint=manifest.fingerprint, pool_size=len(manifest))
+    factors = parse_factors(args.class_factor, table.task.get("class_names") or [])
+    if factors and not args.safety_net:
+        raise UserError("select: --class-factor changes a class's quota; give --safety-net too")
     more = {} if args.consensus_of is None else {"consensus_of": tuple(args.consensus_of)}
     policy = Policy(
         criterion=args.criterion,
         direction=args.direction,
-        safety_net=SafetyNet(args.alpha, args.share) if args.safety_net else None,
+        safety_net=SafetyNet(args.alpha, args.share, factors) if args.safety_net else None,
         seed=args.seed,
         refine=Refine(args.rate, args.agreement, args.spread) or None,
         **more,

@@ -19,6 +19,7 @@ from plada_format.errors import UserError
 
 from .bitcost import BitCost, Groups, agreement, best_blocks
 from .refine import Refine
+from .safety_net import SafetyNet
 from .select import Ranking
 from .spread import farthest_first
 
@@ -48,6 +49,10 @@ class RefinedRanking(Ranking):
     def plain(self) -> Ranking:
         """The global order alone."""
         return replace(self, safety_net=None, refine=Refine())
+
+    def with_net(self, safety_net: SafetyNet | None) -> Ranking:
+        """See :meth:`Ranking.with_net`; the priors, which follow the quotas, are fitted anew."""
+        return replace(self, safety_net=safety_net, _weights=None, _priors={})
 
     def select_keys(self, count: int) -> tuple[NDArray[np.uint64], NDArray[np.int64] | None]:
         """See :meth:`Ranking.select_keys`."""

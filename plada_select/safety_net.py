@@ -8,9 +8,12 @@ quotas on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from fractions import Fraction
+from math import lcm
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +22,7 @@ from plada_format.errors import UserError
 
 _DIGITS = 30
 _SCALE = 10**18
+_FACTORS = Decimal("0.001"), Decimal(1000)
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,13 @@ class SafetyNet:
     Attributes:
         alpha: exponent; 1 keeps the pool's proportions, 0 gives equal quotas, below 0 favours rare classes.
         share: part of the budget given out by quota, 0 to 1; the rest goes by global order.
+        factors: of single classes' quotas, by class id: 2 doubles it beside the others. Given as a mapping or as pairs;
+            kept as pairs by rising id, without factors of 1.
     """
 
     alpha: Decimal = Decimal(0)
     share: Decimal = Decimal(1)
+    factors: tuple[tuple[int, Decimal], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", _decimal(self.alpha, "alpha"))
@@ -40,6 +47,19 @@ class SafetyNet:
             raise UserError(f"Safety-Net share must be between 0 and 1, got {self.share}")
         if abs(self.alpha) > 16:
             raise UserError(f"Safety-Net alpha must be between -16 and 16, got {self.alpha}")
+        given = dict(self.factors)
+        found = tuple((int(one), _decimal(given[one], f"factor of class {one}")) for one in sorted(given))
+        for one, factor in found:
+            if not _FACTORS[0] <= factor <= _FACTORS[1] or one < 0:
+                raise UserError(
+                    f"Safety-Net factor of class {one} must be between {_FACTORS[0]} and {_FACTORS[1]}, got {factor}"
+                )
+        object.__setattr__(self, "factors", tuple((one, factor) for one, factor in found if factor != 1))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the factors only where there are any."""
+        more = {"factors": {str(one): str(factor) for one, factor in self.factors}} if self.factors else {}
+        return {"alpha": str(self.alpha), "share": str(self.share), **more}
 
 
 def _decimal(value: Decimal | int | float | str, name: str) -> Decimal:
@@ -52,11 +72,37 @@ def _decimal(value: Decimal | int | float | str, name: str) -> Decimal:
     return out
 
 
-def class_weights(counts: ArrayLike, alpha: Decimal | int | float | str) -> list[int]:
-    """Integers proportional to N_c^alpha (to 18 digits and more), 0 where N_c is 0.
+def parse_factors(texts: Sequence[str], class_names: Sequence[str]) -> tuple[tuple[int, Decimal], ...]:
+    """Factors of ``CLASS=F``, the class by name or, where no class has that name, by id.
+
+    Raises:
+        UserError: not of that form, no such class, or one class twice.
+    """
+    known = {name: one for one, name in enumerate(class_names)}
+    out: dict[int, Decimal] = {}
+    for text in texts:
+        name, separator, factor = text.rpartition("=")
+        if not separator or (name not in known and not name.isdecimal()):
+            raise UserError(f"class factor {text!r} is not CLASS=FACTOR with a class of the table, such as cat=2")
+        one = known[name] if name in known else int(name)
+        if one in out:
+            raise UserError(f"class factor {text!r}: that class has one already")
+        out[one] = _decimal(factor, f"factor of class {name}")
+    return tuple(out.items())
+
+
+def class_weights(
+    counts: ArrayLike, alpha: Decimal | int | float | str, factors: Mapping[int, Decimal] | None = None
+) -> list[int]:
+    """Integers proportional to N_c^alpha (to 18 digits and more) times the class's factor, 0 where N_c is 0.
 
     Args:
         counts: (classes,) usable pool images per pseudo-label.
+        alpha: exponent.
+        factors: by class id; 1 where none is given.
+
+    Raises:
+        UserError: a factor of a class that there is not.
     """
     exponent = _decimal(alpha, "alpha")
     known: dict[int, int] = {0: 0}
@@ -72,7 +118,14 @@ def class_weights(counts: ArrayLike, alpha: Decimal | int | float | str) -> list
             else:
                 ratio = Decimal(n) ** exponent if exponent > 0 else (Decimal(n) / largest) ** exponent
                 known[n] = max(1, int((ratio * _SCALE).to_integral_value()))
-    return [known[n] for n in values]
+    weights = [known[n] for n in values]
+    if factors:
+        if max(factors) >= len(weights):
+            raise UserError(f"Safety-Net factor of class {max(factors)}: there are {len(weights)} classes")
+        exact = {one: Fraction(factor) for one, factor in factors.items()}
+        scale = lcm(*(factor.denominator for factor in exact.values()))
+        weights = [int(weight * exact.get(one, Fraction(1)) * scale) for one, weight in enumerate(weights)]
+    return weights
 
 
 def quotas(counts: ArrayLike, budget: int, weights: Sequence[int]) -> NDArray[np.int64]:

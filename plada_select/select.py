@@ -58,13 +58,12 @@ class Policy:
             )
 
     def to_json(self) -> dict[str, Any]:
-        net = self.safety_net
         out: dict[str, Any] = {"criterion": self.criterion, "direction": self.direction}
         if self.criterion == "random":
             out["seed"] = self.seed
         if self.criterion == "consensus":
             out["consensus_of"] = list(self.consensus_of)
-        out["safety_net"] = None if net is None else {"alpha": str(net.alpha), "share": str(net.share)}
+        out["safety_net"] = None if self.safety_net is None else self.safety_net.to_json()
         if self.refine:
             out["refine"] = self.refine.to_json()
         return out
@@ -188,7 +187,7 @@ class Ranking:
         if net is None:
             return None
         if self._weights is None:
-            self._weights = class_weights(self.class_counts, net.alpha)
+            self._weights = class_weights(self.class_counts, net.alpha, dict(net.factors))
         return quotas(self.class_counts, floor_share(count, net.share), self._weights)
 
     def select_keys(self, count: int) -> tuple[NDArray[np.uint64], NDArray[np.int64] | None]:
@@ -222,6 +221,10 @@ class Ranking:
     def plain(self) -> Ranking:
         """The global order alone."""
         return replace(self, safety_net=None)
+
+    def with_net(self, safety_net: SafetyNet | None) -> Ranking:
+        """The same order with other quotas; nothing is sorted again."""
+        return replace(self, safety_net=safety_net, _weights=None)
 
     def first_of_each_class(self) -> Selection:
         """The first image of every class that has one: the smallest selection that misses no class."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 import plada_format as pf
 from plada_format.engines.adaptive import compile_kernels
+from plada_select.rehearsal.turns import MOST_CLASSES, exchange
+from plada_select.safety_net import quotas
 from plada_select.select import Ranking, Selection
 
 from .curves import Curve, envelope
@@ -23,8 +26,8 @@ from .measure import Bench
 
 PER_CLASS = (4, 16, 64)  # mean images per class of the files compared
 AHEAD = 4  # learning curves go to this multiple of the mean: what is rehearsed costs no bytes
-EQUAL, CURVES, TURNS = "equal", "by each class's learning curve", "by halving and doubling each class alone"
-MANY = 50  # classes: above, no turns (two students per class)
+EQUAL, CURVES, TURNS = "equal", "by each class's learning curve", "turned as a rehearsal does"
+AGAIN = "turned twice"
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -83,6 +86,10 @@ class Learner:
         test = float((head.logits(features).argmax(1) == labels).mean())
         return np.bincount(self.labels, right, bench.classes) / sizes, test
 
+    def judged(self, quota: Ints) -> float:
+        """Accuracy on the judged images."""
+        return float(self.recalls(quota)[0] @ self.share)
+
     def row(self, kind: str, per_class: int, quota: Ints) -> QuotaRow:
         """Select, encode, train, judge."""
         bench, kept = self.bench, self.select(quota)
@@ -91,8 +98,7 @@ class Learner:
             pf.encode(kept.indices, kept.labels, pool_size=len(bench.order), num_classes=bench.classes,
                       pool_fingerprint=bytes([0x5E]) * 16, profile="compact", groups=bench.starts)
         )  # fmt: skip
-        judged = float(found @ self.share)
-        return QuotaRow(bench.name, bench.seed, kind, per_class, len(kept), size, judged, test)
+        return QuotaRow(bench.name, bench.seed, kind, per_class, len(kept), size, float(found @ self.share), test)
 
 
 def by_curves(levels: Sequence[int], recalls: Floats, share: Floats, available: Ints, total: int) -> Ints:
@@ -131,38 +137,18 @@ def by_curves(levels: Sequence[int], recalls: Floats, share: Floats, available: 
 
 
 def by_turns(learner: Learner, quota: Ints) -> Ints:
-    """Double the classes that gain most by it alone, and halve those that lose least, as long as the sum of what was
-    measured rises; the number of images stays."""
-    base = float(learner.recalls(quota)[0] @ learner.share)
+    """As a rehearsal turns quotas: every class doubled and halved alone, then
+    :func:`plada_select.rehearsal.turns.exchange`. The number of images stays."""
+    base = learner.judged(quota)
 
     def gain(one: int, count: int) -> float:
-        changed = quota.copy()
-        changed[one] = count
-        return float(learner.recalls(changed)[0] @ learner.share) - base
+        return learner.judged(np.where(np.arange(len(quota)) == one, count, quota)) - base
 
-    up = [(gain(one, min(2 * q, learner.available[one])), one) for one, q in enumerate(quota)]
-    down = {one: gain(one, q // 2) for one, q in enumerate(quota) if q > 1}
-    out = quota.copy()
-    for value, one in sorted(up, reverse=True):
-        wanted = int(min(2 * quota[one], learner.available[one]) - quota[one])
-        if one not in down or wanted < 1:
-            continue
-        givers, free, cost = [], 0, 0.0
-        for other in sorted((other for other in down if other != one), key=lambda other: -down[other]):
-            if free >= wanted:
-                break
-            givers.append(other)
-            free, cost = free + int(quota[other] - quota[other] // 2), cost + down[other]
-        if free < wanted or value + cost <= 0:
-            break
-        out[one] += wanted
-        for other in givers:
-            given = min(wanted, int(quota[other] - quota[other] // 2))
-            out[other] -= given
-            wanted -= given
-        for used in (one, *givers):
-            del down[used]
-    return out
+    doubled = {one: gain(one, min(2 * q, int(learner.available[one]))) for one, q in enumerate(quota) if q}
+    halved = {one: gain(one, q // 2) for one, q in enumerate(quota) if q > 1}
+    factors = exchange(quota.tolist(), learner.available.tolist(), doubled, halved)
+    weights = [int(q * 2 * factors.get(one, Decimal(1))) for one, q in enumerate(quota)]
+    return quotas(learner.available, int(quota.sum()), weights)
 
 
 def read(path: Path) -> list[QuotaRow]:
@@ -190,8 +176,9 @@ def run(world: World, path: Path, tasks: Sequence[str], seeds: Sequence[int]) ->
                     curves[level] = learner.recalls(np.minimum(learner.available, level))[0]
             recalls = np.stack([curves[level] for level in levels])
             found = {EQUAL: equal, CURVES: by_curves(levels, recalls, learner.share, learner.available, equal.sum())}
-            if learner.bench.classes <= MANY:
+            if learner.bench.classes <= MOST_CLASSES:
                 found[TURNS] = by_turns(learner, equal)
+                found[AGAIN] = by_turns(learner, found[TURNS])
             rows = [learner.row(kind, per_class, quota) for kind, quota in found.items()]
             with open(path, "a", encoding="utf-8") as file:
                 file.write("".join(json.dumps(asdict(row)) + "\n" for row in rows))
@@ -207,7 +194,7 @@ def table(path: Path) -> str:
     tasks = list(dict.fromkeys(row.task for row in rows))
     out = ["| quotas | images per class | " + " | ".join(tasks) + " | mean | bytes | on the judging images |",
            "|---|---:|" + "---:|" * (len(tasks) + 3)]  # fmt: skip
-    for kind, per_class in product((CURVES, TURNS), PER_CLASS):
+    for kind, per_class in product((CURVES, TURNS, AGAIN), PER_CLASS):
         cells, gains, sizes, seen = [], [], [], []
         for task in tasks:
             pairs = [(own, other) for own in rows for other in rows

@@ -28,8 +28,10 @@ def parse_net(text: str) -> SafetyNet | None:
 
 
 def net_text(net: SafetyNet | None) -> str:
-    """Inverse of :func:`parse_net`."""
-    return OFF if net is None else f"{net.alpha}:{net.share}"
+    """Inverse of :func:`parse_net`, which has no factors; these are counted."""
+    if net is None:
+        return OFF
+    return f"{net.alpha}:{net.share}" + (f" with {len(net.factors)} class factors" if net.factors else "")
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from plada_format.errors import UserError
 
 from ..payload import PayloadSpec, short_metadata
 from ..scoretable import ScoreTable
+from .arms import ArmMaker
 from .candidates import default_candidates
 from .precheck import PreCheck, pre_check
-from .run import Rehearsal, make_arms, rehearse
+from .run import Rehearsal, rehearse
 from .trials import Arm, paired_error
 
 if TYPE_CHECKING:
@@ -58,15 +59,15 @@ def select_auto(
     check = _check(table, spec, budget, args, checkpoint, held)
     for line in check.lines():
         print(f"pre-check: {line}", file=sys.stderr)
-    arms = make_arms(
+    maker = ArmMaker(
         table,
-        default_candidates(far=check.far, seed=args.seed, spread=wish["embedding"] is not None),
         spec,
         budget,
         allow_missing_classes=args.allow_missing_classes,
         group_starts=manifest.group_starts,
         embedding=wish["embedding"],
     )
+    arms = maker.arms(default_candidates(far=check.far, seed=args.seed, spread=wish["embedding"] is not None))
     rows = LazyRows(backbone, images, args.cache, "pool features", **how)
     proxy = ProxyStudent(rows, validation, table.num_classes, name=args.proxy, device=str(how["device"]))
     most = args.rehearse_images or IMAGES_PER_COUNT * max((arm.count for arm in arms), default=1)
@@ -76,6 +77,8 @@ def select_auto(
         budget=budget,
         seeds=args.rehearse_seeds,
         images=most,
+        turns=args.rehearse_turns,
+        maker=maker,
         final=_final(args, images, validation.images) if args.finalists else None,
         finalists=args.finalists or 1,
         check=check,
@@ -170,7 +173,8 @@ def summary(found: Rehearsal, most: int = 6) -> list[str]:
     if found.chosen not in stayed:
         stayed.append(found.chosen)
     width = max(len(arm.name) for arm in stayed)
-    return [
+    end = f"rehearsal: class quotas turned {len(found.facts['turns'])} times; then {found.facts['turns_end']}"
+    return [end] + [
         f"rehearsal: {arm.name:{width}} {arm.count:6} images {arm.bytes:7} bytes, validation {arm.mean:.1%}"
         f"{_against(arm, found.chosen)}"
         for arm in stayed

@@ -11,6 +11,7 @@ DECIDED = {
     "criterion": "energy",
     "direction": "low",
     "safety_net": False,
+    "class_factor": [],
     "alpha": "0",
     "share": "1",
     "rate": "0",
@@ -58,6 +59,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--rehearse-seeds", type=int, default=3, metavar="N", help="students of each finalist")
     group.add_argument(
+        "--rehearse-turns",
+        type=int,
+        default=1,
+        metavar="N",
+        help="rounds in which every class's quota is doubled and halved alone, and quotas move to where they gain"
+        " (default: %(default)s; 0: none; not above 50 classes)",
+    )
+    group.add_argument(
         "--finalists",
         type=int,
         default=0,
@@ -94,5 +103,7 @@ def check_flags(args: argparse.Namespace) -> None:
     if args.soft_labels or args.weights is not None:
         name = "soft-labels" if args.soft_labels else "weights"
         raise UserError(f"select: --{name} is not rehearsed; use it with a fixed policy")
+    if args.rehearse_turns < 0:
+        raise UserError(f"select: --rehearse-turns {args.rehearse_turns}: rounds are counted from 0")
     if args.rehearse_val < 2 or args.rehearse_seeds < 1 or (args.rehearse_images or 1) < 1:
         raise UserError("select: a rehearsal needs two validation images, one seed and one pool image at least")

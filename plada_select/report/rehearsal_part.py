@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from .facts import Facts
@@ -25,7 +26,24 @@ def rehearsal_part(facts: Facts) -> str:
     body += tall(
         table("Validation accuracy of every candidate", head, rows, numeric=(1, 2, 3), row_classes=marks), len(rows)
     )
+    body += "".join(_turn(turn, facts.class_names) for turn in record.get("turns") or [])
     return section("rehearsal", "How the policy was chosen", body)
+
+
+def _turn(turn: dict[str, Any], names: Sequence[str]) -> str:
+    """What each class's images were worth, and what was made of it."""
+
+    def cell(gains: dict[str, float], one: int) -> str:
+        return signed(100 * gains[str(one)], ".1f") if str(one) in gains else ""
+
+    rows = [
+        [esc(names[one]), number(images), cell(turn["doubled"], one), cell(turn["halved"], one),
+         esc(f"times {turn['factors'][str(one)]}" if str(one) in turn["factors"] else "")]
+        for one, images in enumerate(turn["quota"])
+    ]  # fmt: skip
+    head = ["class", "images", "points if doubled", "points if halved", "its quota"]
+    title = f"Class quotas turned: {turn['arm']}, each class alone with twice and with half its images"
+    return tall(table(title, head, rows, numeric=(1, 2, 3)), len(rows))
 
 
 def _order(arm: dict[str, Any]) -> tuple[int, float, int]:

@@ -309,6 +309,8 @@ def policy_text(record: dict[str, object]) -> str:
         text += f" of {', '.join(policy['consensus_of'])}"
     net = policy.get("safety_net")
     text += f"; Safety-Net alpha {net['alpha']}, share {net['share']}" if net else "; no Safety-Net"
+    if net and net.get("factors"):
+        text += f", factors {', '.join(f'{one}={factor}' for one, factor in net['factors'].items())}"
     refine = policy.get("refine")
     return text + (f"; {', '.join(f'{name} {value}' for name, value in refine.items())}" if refine else "")
 

@@ -271,19 +271,17 @@ def test_quotas_by_curves_go_where_images_help():
 class _Known:
     """A learner whose accuracy rises with the square root of the first class's images alone."""
 
-    share = np.array([0.25] * 4)
-
     def __init__(self, available: list[int]) -> None:
         self.available = np.array(available)
 
-    def recalls(self, quota):
-        return np.array([np.sqrt(quota[0]) / 10, 0.5, 0.5, 0.5 if quota[3] >= 8 else 0.0]), 0.0
+    def judged(self, quota):
+        return np.sqrt(quota[0]) / 40 + (quota[3] >= 8) / 8
 
 
 def test_quotas_by_turns_take_from_classes_that_lose_nothing():
     assert by_turns(_Known([99] * 4), np.full(4, 8)).tolist() == [16, 4, 4, 8]
     assert by_turns(_Known([8, 99, 99, 99]), np.full(4, 8)).tolist() == [8, 8, 8, 8]
-    assert by_turns(_Known([10, 99, 99, 99]), np.full(4, 8)).tolist() == [10, 6, 8, 8]
+    assert by_turns(_Known([10, 99, 99, 99]), np.full(4, 8)).tolist() == [10, 4, 9, 9]
 
 
 def test_quota_tables_compare_with_equal_ones_of_the_same_task_and_seed(tmp_path: Path):

@@ -171,6 +171,9 @@ def own(make_table: MakeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (["--budget", "10", "--allow-missing-classes"], "smallest file (one image) has"),
         (["--keep", "10%", "--safety-net", "--share", "2"], "share"),
         (["--keep", "10%", "--safety-net", "--alpha", "x"], "alpha"),
+        (["--keep", "10%", "--class-factor", "0=2"], "give --safety-net too"),
+        (["--keep", "10%", "--safety-net", "--class-factor", "cow=2"], "CLASS=FACTOR"),
+        (["--keep", "10%", "--safety-net", "--class-factor", "9=2"], "there are 3 classes"),
         (["--keep", "10%", "--metadata", "x"], "KEY=VALUE"),
         (["--keep", "10%", "--use-groups"], "no groups"),
         (["--keep", "10%", "--soft-labels"], "--teacher and --images"),
@@ -192,6 +195,13 @@ def test_existing_payload_is_kept(own: list[object], tmp_path: Path, capsys: pyt
     assert {path.name: path.read_bytes() for path in tmp_path.glob("out*")} == before
     assert plada(*own, "--count", 6, "--force") == 0
     assert len(pf.read(tmp_path / "out.plada").indices) == 6
+
+
+def test_class_factors_change_the_quotas(own: list[object], tmp_path: Path) -> None:
+    assert plada(*own, "--count", 10, "--safety-net", "--class-factor", "0=2", "--class-factor", "2=0.5") == 0
+    assert pf.read(tmp_path / "out.plada").class_counts().tolist() == [6, 3, 1]
+    policy = json.loads((tmp_path / "out.selection.json").read_text())["policy"]
+    assert policy["safety_net"]["factors"] == {"0": "2", "2": "0.5"}
 
 
 def test_lost_classes_are_warned_about(own: list[object], capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,13 +16,16 @@ from score_tables import MakeTable
 import plada_format as pf
 from plada_format.errors import UserError
 from plada_select.payload import PayloadSpec
+from plada_select.rehearsal.arms import ArmMaker, within_work
 from plada_select.rehearsal.candidates import Candidate, default_candidates
 from plada_select.rehearsal.halving import successive_halving
 from plada_select.rehearsal.precheck import effective_number, pre_check
 from plada_select.rehearsal.record import read_rehearsal, rehearsal_path, write_rehearsal
 from plada_select.rehearsal.rule import SAME_SIZE, pick
-from plada_select.rehearsal.run import make_arms, rehearse, within_work
+from plada_select.rehearsal.run import rehearse
 from plada_select.rehearsal.trials import Arm, Trial, paired_error
+from plada_select.rehearsal.turns import DOUBLE, HALF, Turn, exchange, turn_quotas
+from plada_select.report.rehearsal_part import _turn
 from plada_select.safety_net import SafetyNet
 from plada_select.select import Policy, Selection
 
@@ -83,7 +86,7 @@ def spec_of(table) -> PayloadSpec:
 def test_arms_are_real_files_within_the_budget(make_table: MakeTable):
     table = make_table(3000, 10, skew=0.3)
     spec = spec_of(table)
-    arms = make_arms(table, default_candidates(), spec, 400)
+    arms = ArmMaker(table, spec, 400).arms(default_candidates())
     assert len(arms) > 15
     contents = {(a.selection.indices.tobytes(), a.selection.labels.tobytes()) for a in arms}
     assert len(contents) == len(arms)
@@ -100,7 +103,7 @@ def test_arms_are_real_files_within_the_budget(make_table: MakeTable):
 def test_a_budget_below_one_image_per_class_names_the_size(make_table: MakeTable):
     table = make_table(500, 10)
     with pytest.raises(UserError, match="one image for each of the 10 classes has"):
-        make_arms(table, default_candidates(), spec_of(table), 120)
+        ArmMaker(table, spec_of(table), 120).arms(default_candidates())
 
 
 def test_work_is_bounded_in_the_order_of_promise():
@@ -245,7 +248,7 @@ def test_rehearsal_and_its_record(make_table: MakeTable, tmp_path: Path):
     table = make_table(2000, 5)
     spec = spec_of(table)
     student = Numbers()
-    found = rehearse(make_arms(table, default_candidates(), spec, 500), student, budget=500, progress=False)
+    found = rehearse(ArmMaker(table, spec, 500).arms(default_candidates()), student, budget=500, progress=False)
     assert student.wanted == found.facts["pool_images_seen"]
     best = max(a.mean for a in found.arms if len(a.trials) == 3)
     assert found.chosen.mean >= best - 0.2 and len(found.chosen.trials) == 3
@@ -268,7 +271,7 @@ def test_rehearsal_and_its_record(make_table: MakeTable, tmp_path: Path):
 
 def test_finalists_are_of_different_policies_and_decide(make_table: MakeTable):
     table = make_table(2000, 5)
-    arms = make_arms(table, default_candidates(), spec_of(table), 500)
+    arms = ArmMaker(table, spec_of(table), 500).arms(default_candidates())
     seen = []
 
     def network(a, seed):
@@ -280,3 +283,71 @@ def test_finalists_are_of_different_policies_and_decide(make_table: MakeTable):
     assert found.chosen is seen[2]
     with pytest.raises(UserError, match="finalists"):
         rehearse(arms, Numbers(), budget=500, final=network, finalists=4, progress=False)
+
+
+# Class quotas turned
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+def test_an_exchange_gives_what_it_takes_and_promises_a_gain(seed, classes):
+    random = np.random.default_rng(seed)
+    quota, available = random.integers(0, 40, classes).tolist(), random.integers(40, 90, classes).tolist()
+    doubled = {one: random.normal() for one in range(classes) if quota[one]}
+    halved = {one: random.normal() for one in range(classes) if quota[one] > 1}
+    factors = exchange(quota, available, doubled, halved)
+    assert set(factors.values()) <= {DOUBLE, HALF}
+    more = sum(min(quota[one], available[one] - quota[one]) for one, factor in factors.items() if factor == DOUBLE)
+    less = sum(quota[one] - quota[one] // 2 for one, factor in factors.items() if factor == HALF)
+    assert more <= less and bool(more) == bool(factors)
+    gain = sum((doubled if factor == DOUBLE else halved)[one] for one, factor in factors.items())
+    assert not factors or gain > 0
+
+
+def test_an_exchange_takes_from_classes_that_lose_nothing():
+    gains = {0: 0.05, 1: -0.01, 2: 0.0, 3: 0.0}
+    assert exchange([8] * 4, [99] * 4, gains, {0: -0.1, 1: 0.0, 2: 0.001, 3: -0.2}) == {0: DOUBLE, 2: HALF, 1: HALF}
+    assert exchange([8] * 4, [8] * 4, gains, {1: 0.0, 2: 0.0}) == {}  # the pool has no more
+    assert exchange([8] * 4, [99] * 4, {0: 0.1}, {1: -0.04, 2: -0.08}) == {}  # it would cost more than it gives
+
+
+class FirstClass(Numbers):
+    """A student whose accuracy grows with its images of class 0 alone."""
+
+    def __call__(self, a: Arm, seed: int):
+        return np.arange(500) < 2 * (a.selection.labels == 0).sum(), 0.0
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_quotas_move_to_the_class_that_gains(make_table: MakeTable, rounds):
+    table = make_table(6000, 9)
+    maker = ArmMaker(table, spec_of(table), 500)
+    arms = maker.arms([Candidate(Policy(safety_net=SafetyNet()))])
+    student = FirstClass()
+    found = rehearse(arms, student, budget=500, seeds=2, turns=rounds, maker=maker, progress=False)
+    assert len(found.facts["turns"]) == rounds and len(found.arms) == 1 + rounds
+    assert found.chosen is found.arms[-1] and found.chosen.bytes <= 500 and len(found.chosen.trials) == 2
+    net = found.chosen.policy.safety_net
+    assert net is not None and dict(net.factors).get(0, 1) == 2**rounds
+    again = maker.ranking(found.chosen.policy).select(found.chosen.count)
+    assert again.indices.tolist() == found.chosen.selection.indices.tolist()
+    json.dumps(found.to_json())
+
+
+def test_a_turn_in_the_report():
+    turn = Turn("low energy, quotas 0:1", (8, 1), {0: 0.0512, 1: -0.01}, {0: -0.002}, {0: DOUBLE})
+    page = _turn(turn.to_json(), ["cat & co", "dog"])
+    for cell in ("cat &amp; co", "5.1", "−0.2", "times 2", "dog", "−1.0"):
+        assert cell in page, cell
+
+
+def test_quotas_are_not_turned_where_there_are_none_or_too_much_work(make_table: MakeTable):
+    table, student = make_table(4000, 5), FirstClass()
+    maker = ArmMaker(table, spec_of(table), 500)
+    for policy, most, why in (
+        (Policy(), None, "no class quotas"),
+        (Policy(safety_net=SafetyNet()), 150, "more than 150"),
+    ):
+        arms = [Candidate(policy)]
+        found = rehearse(maker.arms(arms), student, budget=500, images=most, turns=2, maker=maker, progress=False)
+        assert found.facts["turns"] == [] and len(found.arms) == 1 and why in found.facts["turns_end"]
+    assert turn_quotas(found.arms, maker, student, seeds=1, rounds=0)[:2] == ([], [])

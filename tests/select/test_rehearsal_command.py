@@ -82,6 +82,8 @@ def test_auto_sends_what_the_rehearsal_chose(ready: Path, tmp_path: Path, capsys
     for arm in record["arms"]:
         assert f"<span>{arm['name']}</span>" in page
     assert "test images played no part" in page
+    assert page.count("points if doubled") == len(record["turns"])
+    assert record["turns_end"] in screen
     assert plada(*line(ready, tmp_path / "again.plada")) == 0  # same inputs, same bytes
     assert (tmp_path / "again.plada").read_bytes() == data
 

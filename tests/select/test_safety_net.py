@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plada_format.errors import UserError
-from plada_select.safety_net import SafetyNet, class_weights, quotas
+from plada_select.safety_net import SafetyNet, class_weights, parse_factors, quotas
 
 COUNTS = st.lists(st.integers(0, 300), min_size=1, max_size=12)
 ALPHAS = st.sampled_from(["-0.2", "0", "0.5", "1", "2"])
@@ -81,3 +81,36 @@ def test_many_classes_in_reasonable_time() -> None:
     counts = np.random.default_rng(0).integers(0, 700, 21_841)
     out = quotas(counts, 141_971, class_weights(counts, "-0.2"))
     assert out.sum() == 141_971
+
+
+@given(st.lists(st.integers(50, 10_000), min_size=2, max_size=8), ALPHAS, st.data())
+def test_a_factor_multiplies_one_quota_beside_the_others(counts: list[int], alpha: str, data: st.DataObject) -> None:
+    one = data.draw(st.integers(0, len(counts) - 1))
+    factor = data.draw(st.sampled_from([Decimal("0.5"), Decimal(2), Decimal("0.3"), Decimal(8)]))
+    plain, turned = class_weights(counts, alpha), class_weights(counts, alpha, {one: factor})
+    for other in range(len(counts)):
+        by = Fraction(factor) if other == one else Fraction(1)
+        assert Fraction(turned[other], turned[one]) == Fraction(plain[other], plain[one]) * by / Fraction(factor)
+
+
+def test_factors_are_kept_in_order_and_checked() -> None:
+    net = SafetyNet(factors=((3, "2"), (1, 0.5), (2, 1)))  # type: ignore[arg-type]
+    assert net.factors == ((1, Decimal("0.5")), (3, Decimal(2))) and net == SafetyNet(
+        factors=tuple(dict(net.factors).items())
+    )
+    assert net.to_json() == {"alpha": "0", "share": "1", "factors": {"1": "0.5", "3": "2"}}
+    assert "factors" not in SafetyNet().to_json()
+    for wrong in (((1, 0),), ((1, -2),), ((1, 2000),), ((-1, 2),), ((1, "x"),)):
+        with pytest.raises(UserError, match="factor of class"):
+            SafetyNet(factors=wrong)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="there are 2 classes"):
+        class_weights([5, 5], 0, {2: Decimal(2)})
+
+
+def test_factors_are_read_by_name_or_id() -> None:
+    names = ["cat", "dog", "a=b", "7"]
+    found = dict(parse_factors(["dog=2", "a=b=0.5", "7=3", "1000=4"], names))
+    assert found == {1: Decimal(2), 2: Decimal("0.5"), 3: Decimal(3), 1000: Decimal(4)}
+    for wrong in (["cow=2"], ["cat"], ["=2"], ["cat=2", "cat=3"], ["cat=much"]):
+        with pytest.raises(UserError, match="factor"):
+            parse_factors(wrong, names)
