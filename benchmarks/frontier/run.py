@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run(world, linear, args.tasks, args.seeds, policies, args.largest)
     elif args.action == "tuned":
         setup = tuned.Setup(args.size, args.passes, args.arch)
-        tuned.run(world, linear, TUNED, args.tasks, args.seeds, args.budgets, args.students, setup)
+        tuned.run(world, linear, TUNED, args.tasks, args.seeds, args.budgets, args.students, args.methods, setup)
     elif args.action == "others":
         others.run(world, OTHERS, args.tasks, args.seeds, args.largest)
     elif args.action == "orders":
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--tasks", nargs="+", default=list(tuned.TASKS), choices=list(TASKS))
     add.add_argument("--budgets", nargs="+", type=int, default=list(tuned.BUDGETS))
     add.add_argument("--students", nargs="+", default=list(tuned.STUDENTS), choices=list(tuned.STUDENTS))
+    add.add_argument("--methods", nargs="+", default=list(tuned.METHODS), choices=list(tuned.METHODS), metavar="NAME")
     add.add_argument("--size", type=int, default=INPUT, help="side of the input in pixels (default: %(default)s)")
     add.add_argument("--passes", type=int, help="most image passes of a training (default: those of 'plada train')")
     add.add_argument("--arch", default=STUDENT[0], help="timm model of the students from scratch (%(default)s)")

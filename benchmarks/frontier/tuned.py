@@ -25,7 +25,9 @@ from .measure import Bench, Row, Rows
 
 BUDGETS = (300, 1000, 4000, 16_000)
 TASKS = ("pacs_photo", "cifar10", "rsscn7")
-METHODS = ("paper: lowest energy", "random", "equal quotas", "auto")
+FINALISTS = "auto, three finalists"  # the linear students' best policies, each trained as the row's student
+METHODS = ("paper: lowest energy", "random", "equal quotas", "auto", FINALISTS)
+JUDGES = 2000  # images outside the test split, as a rehearsal takes
 STUDENTS = {"fine-tuned": "finetune", "from scratch": "scratch"}
 
 
@@ -123,12 +125,12 @@ def read(path: Path) -> dict[str, TunedRow]:
 
 def run(
     world: World, linear: Rows, path: Path, tasks: Sequence[str], seeds: Sequence[int], budgets: Sequence[int],
-    students: Sequence[str], setup: Setup,
+    students: Sequence[str], methods: Sequence[str], setup: Setup,
 ) -> None:  # fmt: skip
     """Everything that has no row yet: seed by seed, smallest budgets first."""
     compile_kernels()
     benches: dict[tuple[str, int], Bench] = {}
-    for seed, budget, task, student, method in product(seeds, budgets, tasks, students, METHODS):
+    for seed, budget, task, student, method in product(seeds, budgets, tasks, students, methods):
         rows = read(path)  # another process may add to them
         if f"{task}|{seed}|{student}|{method}|{budget}|{setup.name(student)}" in rows:
             continue
@@ -144,53 +146,71 @@ def run(
 def _row(
     world: World, bench: Bench, linear: Rows, student: str, method: str, budget: int, setup: Setup
 ) -> TunedRow | None:
-    chosen = method
-    if method == "auto":
-        found = _auto(bench, linear, budget)
-        if found is None:
-            return None
-        chosen, selection, size = found
-    else:
-        layout = "ours" if method == "equal quotas" else "paper"
-        fitted = filled(bench, method, budget, layout)
-        if fitted is None:
-            return None
-        selection, size = fitted
     started = time.perf_counter()
-    test = train(world, bench, selection, STUDENTS[student], setup)
+    mode = STUDENTS[student]
+    if method == FINALISTS:
+        tried = [(train(world, bench, selection, mode, setup, judge=True), policy, selection, size)
+                 for policy, selection, size in _auto(bench, linear, budget, 3)]  # fmt: skip
+        if not tried:
+            return None
+        right, chosen, selection, size = max(tried, key=lambda one: one[0]["judge"])
+    else:
+        found = _auto(bench, linear, budget, 1) if method == "auto" else _fixed(bench, method, budget)
+        if not found:
+            return None
+        ((chosen, selection, size),) = found
+        right = train(world, bench, selection, mode, setup)
     seconds = round(time.perf_counter() - started, 1)
     count, where = len(selection), setup.name(student)
-    return TunedRow(bench.name, bench.seed, student, method, budget, chosen, count, size, test, where, seconds)
+    return TunedRow(bench.name, bench.seed, student, method, budget, chosen, count, size, right["test"], where, seconds)
 
 
-def _auto(bench: Bench, linear: Rows, budget: int) -> tuple[str, Selection, int] | None:
-    """Policy, selection and bytes that the linear students choose without the test split. Their counts double: where
-    they take the largest that fits, the budget is filled; where they take fewer, it is not."""
-    known: list[Row] = [row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed)]
-    best = choose(known, budget, "ours")
-    if best is None:
-        return None
-    largest = filled(bench, best.policy, budget, "ours")
-    if largest is not None and len(largest[0]) < 2 * best.count:
-        return best.policy, *largest
-    return best.policy, bench.ranking(best.policy).select(best.count), best.ours
+def _fixed(bench: Bench, method: str, budget: int) -> list[tuple[str, Selection, int]]:
+    fitted = filled(bench, method, budget, "ours" if method == "equal quotas" else "paper")
+    return [] if fitted is None else [(method, *fitted)]
 
 
-def train(world: World, bench: Bench, selection: Selection, mode: str, setup: Setup) -> float:
-    """Test accuracy of a network trained on a selection."""
-    from plada_select.baselines.students import TunedStudent
+def _auto(bench: Bench, linear: Rows, budget: int, most: int) -> list[tuple[str, Selection, int]]:
+    """Policies, selections and bytes that the linear students choose without the test split, the best first. Their
+    counts double: where they take the largest that fits, the budget is filled; where they take fewer, it is not."""
+    mine: list[Row] = [row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed)]
+    out: list[tuple[str, Selection, int]] = []
+    while len(out) < most and (best := choose(mine, budget, "ours")) is not None:
+        mine = [row for row in mine if row.policy != best.policy]
+        largest = filled(bench, best.policy, budget, "ours")
+        if largest is not None and len(largest[0]) < 2 * best.count:
+            out.append((best.policy, *largest))
+        else:
+            out.append((best.policy, bench.ranking(best.policy).select(best.count), best.ours))
+    return out
+
+
+def train(
+    world: World, bench: Bench, selection: Selection, mode: str, setup: Setup, judge: bool = False
+) -> dict[str, float]:
+    """Accuracies of a network trained on a selection: ``test``, and ``judge`` on the images outside the test split on
+    which a rehearsal judges."""
+    from plada_select.rehearsal.students import validation_images
+    from plada_train import LabelledImages, SubsetSource, evaluate, fit_classifier, pick_device
 
     fine = mode == "finetune"
-    learner = TunedStudent(
-        STUDENT[0] if fine else setup.arch,
-        str(find(world.data, STUDENT[1])) if fine else "none",
-        pool=world.source,
-        test=bench.task.task.split("test"),
+    places = bench.order[selection.indices.astype(np.int64)]
+    images = LabelledImages(SubsetSource(world.source, places), selection.labels.astype(np.int64), bench.class_names)
+    trained = fit_classifier(
+        images,
+        arch=STUDENT[0] if fine else setup.arch,
+        weights=str(find(world.data, STUDENT[1])) if fine else "none",
         mode=mode,
+        seed=bench.seed,
         input_size=setup.size,
         cache=world.cache if fine else None,
         recipe=setup.recipe(mode, len(selection), bench.seed),
         threads=world.threads,
+        progress=False,
     )
-    places = bench.order[selection.indices.astype(np.int64)]
-    return learner.fit_pool(places, selection.labels, seed=bench.seed).accuracy
+    task = bench.task.task
+    judged = {"test": task.split("test"), **({"judge": validation_images(task, JUDGES, fill=True)} if judge else {})}
+    return {
+        name: evaluate(trained.model, goal, device=pick_device("auto"), progress=False).accuracy
+        for name, goal in judged.items()
+    }
