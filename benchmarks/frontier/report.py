@@ -152,8 +152,23 @@ def tuned_table(rows: Sequence[TunedRow]) -> str:
             count, size = (fmean(getattr(row, name) for row in found) for name in ("count", "bytes"))
             test = _spread([100 * row.test for row in found])
             lines.append(f"| {task} | {budget:,} | {method} | {len(found)} | {count:,.0f} | {size:,.0f} | {test} |")
-        parts.append(f"{student.capitalize()}: {setup}.\n\n" + "\n".join(lines) + "\n")
+        means = _tuned_means(groups)
+        parts.append(f"{student.capitalize()}: {setup}.\n\n{means}\n" + "\n".join(lines) + "\n")
     return title + "\n".join(parts)
+
+
+def _tuned_means(groups: dict[tuple[str, int, str], list[TunedRow]]) -> str:
+    """Mean test accuracy over the tasks by method and budget; empty where a task lacks a figure."""
+    tasks, budgets = ({key[place] for key in groups} for place in (0, 1))
+    out = [f"| mean of {len(tasks)} tasks | " + " | ".join(f"{budget:,} bytes" for budget in sorted(budgets)) + " |",
+           "|---|" + "---:|" * len(budgets)]  # fmt: skip
+    for method in dict.fromkeys(key[2] for key in sorted(groups)):
+        cells = []
+        for budget in sorted(budgets):
+            found = [groups.get((task, budget, method), []) for task in tasks]
+            cells.append(f"{fmean(fmean(100 * row.test for row in rows) for rows in found):.1f}" if all(found) else "")
+        out.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(out) + "\n"
 
 
 def _of(rows: Sequence[Row], task: str, policy: str | None = None) -> list[Row]:

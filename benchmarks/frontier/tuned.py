@@ -22,6 +22,7 @@ from plada_train import Recipe
 from .curves import choose
 from .data import INPUT, STUDENT, World, find
 from .measure import Bench, Row, Rows
+from .policies import ALL
 
 BUDGETS = (300, 1000, 4000, 16_000)
 TASKS = ("pacs_photo", "cifar10", "rsscn7")
@@ -173,7 +174,9 @@ def _fixed(bench: Bench, method: str, budget: int) -> list[tuple[str, Selection,
 def _auto(bench: Bench, linear: Rows, budget: int, most: int) -> list[tuple[str, Selection, int]]:
     """Policies, selections and bytes that the linear students choose without the test split, the best first. Their
     counts double: where they take the largest that fits, the budget is filled; where they take fewer, it is not."""
-    mine: list[Row] = [row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed)]
+    mine: list[Row] = [
+        row for row in linear.rows.values() if (row.task, row.seed) == (bench.name, bench.seed) and row.policy in ALL
+    ]
     out: list[tuple[str, Selection, int]] = []
     while len(out) < most and (best := choose(mine, budget, "ours")) is not None:
         mine = [row for row in mine if row.policy != best.policy]
