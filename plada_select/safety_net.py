@@ -22,7 +22,8 @@ from plada_format.errors import UserError
 
 _DIGITS = 30
 _SCALE = 10**18
-_FACTORS = Decimal("0.001"), Decimal(1000)
+#: Of a class's quota, least and most.
+FACTORS = Decimal("0.001"), Decimal(1000)
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ class SafetyNet:
             raise UserError(f"Safety-Net share must be between 0 and 1, got {self.share}")
         if abs(self.alpha) > 16:
             raise UserError(f"Safety-Net alpha must be between -16 and 16, got {self.alpha}")
-        given = dict(self.factors)
-        found = tuple((int(one), _decimal(given[one], f"factor of class {one}")) for one in sorted(given))
+        given = {int(one): factor for one, factor in dict(self.factors).items()}
+        found = tuple((one, _decimal(given[one], f"factor of class {one}")) for one in sorted(given))
         for one, factor in found:
-            if not _FACTORS[0] <= factor <= _FACTORS[1] or one < 0:
+            if not FACTORS[0] <= factor <= FACTORS[1] or one < 0:
                 raise UserError(
-                    f"Safety-Net factor of class {one} must be between {_FACTORS[0]} and {_FACTORS[1]}, got {factor}"
+                    f"Safety-Net factor of class {one} must be between {FACTORS[0]} and {FACTORS[1]}, got {factor}"
                 )
         object.__setattr__(self, "factors", tuple((one, factor) for one, factor in found if factor != 1))
 
@@ -73,12 +74,12 @@ def _decimal(value: Decimal | int | float | str, name: str) -> Decimal:
 
 
 def parse_factors(texts: Sequence[str], class_names: Sequence[str]) -> tuple[tuple[int, Decimal], ...]:
-    """Factors of ``CLASS=F``, the class by name or, where no class has that name, by id.
+    """Factors of ``CLASS=F``, the class by name or, where no class or more than one has that name, by id.
 
     Raises:
         UserError: not of that form, no such class, or one class twice.
     """
-    known = {name: one for one, name in enumerate(class_names)}
+    known = {name: one for one, name in enumerate(class_names) if class_names.count(name) == 1}
     out: dict[int, Decimal] = {}
     for text in texts:
         name, separator, factor = text.rpartition("=")

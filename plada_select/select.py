@@ -223,7 +223,7 @@ class Ranking:
         return replace(self, safety_net=None)
 
     def with_net(self, safety_net: SafetyNet | None) -> Ranking:
-        """The same order with other quotas; nothing is sorted again."""
+        """The same order with other quotas; what was sorted before this call is shared."""
         return replace(self, safety_net=safety_net, _weights=None)
 
     def first_of_each_class(self) -> Selection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -137,7 +137,7 @@ def run(
             continue
         if (task, seed) not in benches:
             benches[task, seed] = Bench(world, task, seed)
-        row = _row(world, benches[task, seed], linear, student, method, budget, setup)
+        row = _row(world, benches[task, seed], linear, rows, student, method, budget, setup)
         if row is not None:
             with open(path, "a") as file:
                 file.write(json.dumps(asdict(row)) + "\n")
@@ -145,8 +145,9 @@ def run(
 
 
 def _row(
-    world: World, bench: Bench, linear: Rows, student: str, method: str, budget: int, setup: Setup
-) -> TunedRow | None:
+    world: World, bench: Bench, linear: Rows, known: Mapping[str, TunedRow], student: str, method: str, budget: int,
+    setup: Setup,
+) -> TunedRow | None:  # fmt: skip
     started = time.perf_counter()
     mode = STUDENTS[student]
     if method == FINALISTS:
@@ -160,7 +161,14 @@ def _row(
         if not found:
             return None
         ((chosen, selection, size),) = found
-        right = train(world, bench, selection, mode, setup)
+        same = [
+            row.test
+            for row in known.values()
+            if len(selection) == row.count == len(bench.order)
+            and (row.task, row.seed, row.student, row.setup) == (bench.name, bench.seed, student, setup.name(student))
+        ]
+        # The whole pool with the teacher's labels is the same selection under every policy.
+        right = {"test": same[0]} if same else train(world, bench, selection, mode, setup)
     seconds = round(time.perf_counter() - started, 1)
     count, where = len(selection), setup.name(student)
     return TunedRow(bench.name, bench.seed, student, method, budget, chosen, count, size, right["test"], where, seconds)

@@ -28,10 +28,10 @@ def parse_net(text: str) -> SafetyNet | None:
 
 
 def net_text(net: SafetyNet | None) -> str:
-    """Inverse of :func:`parse_net`, which has no factors; these are counted."""
+    """Inverse of :func:`parse_net`, which knows no factors; these follow."""
     if net is None:
         return OFF
-    return f"{net.alpha}:{net.share}" + (f" with {len(net.factors)} class factors" if net.factors else "")
+    return f"{net.alpha}:{net.share}" + "".join(f", class {one} x {factor}" for one, factor in net.factors)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,12 @@ class ArmMaker:
                 self._rankings[key] = refined(plain, one.refine, self.group_starts, self.embedding)
         return self._rankings[key].with_net(policy.safety_net)
 
+    def keep_only(self, policy: Policy) -> None:
+        """Forget the orders of all other policies: 14 bytes for each image of the pool."""
+        order = replace(policy, safety_net=None, refine=None)
+        kept = {str(one.to_json()) for one in (order, replace(order, refine=policy.refine))}
+        self._rankings = {key: ranking for key, ranking in self._rankings.items() if key in kept}
+
     def arm(self, candidate: Candidate, name: str | None = None) -> Arm | None:
         """The candidate's file; None where an earlier arm has the same selection, where part of the count would lose
         a class, or where, which hardly ever happens, part of it needs more bytes than the whole.

@@ -173,7 +173,9 @@ def summary(found: Rehearsal, most: int = 6) -> list[str]:
     if found.chosen not in stayed:
         stayed.append(found.chosen)
     width = max(len(arm.name) for arm in stayed)
-    end = f"rehearsal: class quotas turned {len(found.facts['turns'])} times; then {found.facts['turns_end']}"
+    end = (
+        f"rehearsal: class quotas doubled and halved in {len(found.facts['turns'])} rounds; {found.facts['turns_end']}"
+    )
     return [end] + [
         f"rehearsal: {arm.name:{width}} {arm.count:6} images {arm.bytes:7} bytes, validation {arm.mean:.1%}"
         f"{_against(arm, found.chosen)}"

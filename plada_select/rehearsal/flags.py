@@ -62,6 +62,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--rehearse-turns",
         type=int,
         default=1,
+        choices=range(6),
         metavar="N",
         help="rounds in which every class's quota is doubled and halved alone, and quotas move to where they gain"
         " (default: %(default)s; 0: none; not above 50 classes)",
@@ -103,7 +104,5 @@ def check_flags(args: argparse.Namespace) -> None:
     if args.soft_labels or args.weights is not None:
         name = "soft-labels" if args.soft_labels else "weights"
         raise UserError(f"select: --{name} is not rehearsed; use it with a fixed policy")
-    if args.rehearse_turns < 0:
-        raise UserError(f"select: --rehearse-turns {args.rehearse_turns}: rounds are counted from 0")
     if args.rehearse_val < 2 or args.rehearse_seeds < 1 or (args.rehearse_images or 1) < 1:
         raise UserError("select: a rehearsal needs two validation images, one seed and one pool image at least")

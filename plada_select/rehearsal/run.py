@@ -3,6 +3,7 @@ and the rule."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from .arms import ArmMaker, within_work
 from .halving import Measure, successive_halving
 from .rule import pick
 from .trials import Arm, Trial
-from .turns import Turn, turn_quotas
+from .turns import Turned, turn_quotas
 
 if TYPE_CHECKING:
     from .precheck import PreCheck
@@ -84,8 +85,10 @@ def rehearse(
         progress: show a bar.
 
     Raises:
-        UserError: no arm; more than three finalists.
+        UserError: no arm; more than three finalists; turns without a maker.
     """
+    if turns and maker is None:
+        raise UserError("rehearsal: quotas are turned with the maker of the arms; give it too")
     if final is not None and not 1 <= finalists <= 3:
         raise UserError(f"rehearsal: {finalists} finalists; a really trained network is for one to three")
     from plada_train.loader import progress_bar
@@ -99,25 +102,25 @@ def rehearse(
     with progress_bar(_students(len(tried), seeds), "rehearsal", show=progress, unit="student") as bar:
         left = successive_halving(tried, proxy, seeds=seeds, student=proxy.name, seen=lambda: bar.update(1))
     union = np.unique(np.concatenate([arm.selection.indices for arm in tried]))
-    new: list[Arm] = []
-    turned: list[Turn] = []
-    why = "not asked for"
+    turned = Turned(union, end="not asked for")
     if turns and maker is not None:
-        new, turned, why = turn_quotas(left, maker, proxy, seeds=seeds, rounds=turns, images=images, seen=union)
-        left = sorted([*left, *new], key=lambda arm: (-arm.mean, arm.bytes))
+        turned = turn_quotas(
+            left, maker, proxy, seeds=seeds, rounds=turns, seen=union, images=images, progress=progress
+        )
+        left = sorted([*left, *turned.arms], key=lambda arm: (-arm.mean, arm.bytes))
     if final is not None:
         left = _finals(left, final, finalists, final_seeds, progress)
     facts = {
         "proxy": proxy.name,
         "validation_images": len(proxy.validation),
         "seeds": seeds,
-        "pool_images_seen": len(union),
+        "pool_images_seen": len(turned.seen),
         "seconds": round(time.perf_counter() - started, 2),
         "seconds_features": round(features, 2),
-        "turns": [turn.to_json() for turn in turned],
-        "turns_end": why,
+        "turns": [turn.to_json() for turn in turned.turns],
+        "turns_end": turned.end,
     }
-    return Rehearsal(pick(left), [*arms, *new], budget, facts, check)
+    return Rehearsal(pick(left), [*arms, *turned.arms], budget, facts, check)
 
 
 def _students(arms: int, seeds: int) -> int:
@@ -135,7 +138,9 @@ def _finals(left: list[Arm], final: Measure, most: int, seeds: int, progress: bo
     chosen: list[Arm] = []
     policies: set[str] = set()
     for arm in left:
-        mark = str(arm.policy.to_json())
+        net = arm.policy.safety_net
+        plain = net and dataclasses.replace(net, factors=())  # turned quotas do not make another policy
+        mark = str(dataclasses.replace(arm.policy, safety_net=plain).to_json())
         if mark not in policies and len(chosen) < most:
             policies.add(mark)
             chosen.append(arm)

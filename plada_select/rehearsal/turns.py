@@ -3,21 +3,21 @@ class's images are worth beside the others'; quotas move from the classes that l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..safety_net import FACTORS, SafetyNet
 from .arms import ArmMaker
 from .candidates import Candidate
 from .rule import pick
 from .trials import Arm, Trial
 
 if TYPE_CHECKING:
-    from ..safety_net import SafetyNet
     from ..select import Ranking
     from .students import ProxyStudent
 
@@ -53,11 +53,42 @@ class Turn:
         }
 
 
+@dataclass
+class Turned:
+    """What came of turning.
+
+    Attributes:
+        seen: pool images that the proxy has looked at, those before included.
+        arms: new ones.
+        turns: of which they came.
+        end: why there are no more of them.
+    """
+
+    seen: NDArray[np.integer]
+    arms: list[Arm] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    end: str = ""
+
+    def ended(self, why: str) -> Turned:
+        """Itself, with the reason."""
+        self.end = why
+        return self
+
+    def look_at(self, arms: Iterable[Arm], most: int | None) -> bool:
+        """Whether the images of these arms may be looked at, too; then they count as seen."""
+        union = np.unique(np.concatenate([self.seen, *(arm.selection.indices for arm in arms)]))
+        if most is not None and len(union) > most:
+            return False
+        self.seen = union
+        return True
+
+
 def exchange(
     quota: Sequence[int], available: Sequence[int], doubled: Mapping[int, float], halved: Mapping[int, float]
 ) -> dict[int, Decimal]:
     """Factors of the classes' quotas: the class that gains most by doubling gets the images of those that lose least by
-    halving, then the next, as long as the sum of what was measured is a gain.
+    halving, then the next, where the sum of what was measured is a gain. Half of what a class wants will do: with two
+    classes no more can be had, and factors are relative.
 
     Args:
         quota: images of each class.
@@ -78,8 +109,8 @@ def exchange(
                 taken.append(other)
                 free += quota[other] - quota[other] // 2
                 gain += halved[other]
-        if free < wanted or gain <= 0:
-            break
+        if 2 * free < wanted or gain <= 0:
+            continue
         out[one] = DOUBLE
         out |= dict.fromkeys(taken, HALF)
     return out
@@ -92,9 +123,10 @@ def turn_quotas(
     *,
     seeds: int,
     rounds: int,
+    seen: NDArray[np.integer],
     images: int | None = None,
-    seen: NDArray[np.integer] | None = None,
-) -> tuple[list[Arm], list[Turn], str]:
+    progress: bool = False,
+) -> Turned:
     """Turn the quotas of the arm that the rule picks; then of what comes of it, until the rule picks that no more.
 
     Args:
@@ -103,50 +135,70 @@ def turn_quotas(
         proxy: student.
         seeds: students of each new arm.
         rounds: at most.
-        images: most pool images that the proxy may look at, or None.
-        seen: those that it has looked at.
+        seen: pool images that the proxy has looked at.
+        images: most that it may look at, or None.
+        progress: show a bar.
 
     Returns:
-        The new arms, the turns, and why there are no more of them.
+        What came of it.
     """
-    new: list[Arm] = []
-    turns: list[Turn] = []
-    known = np.zeros(0, np.int64) if seen is None else seen
+    from plada_train.loader import progress_bar
+
+    found = Turned(seen)
     for _ in range(rounds):
-        base = pick([*left, *new])
-        if base.policy.safety_net is None or not base.policy.safety_net.share:
-            return new, turns, "the policy has no class quotas"
-        if maker.table.num_classes > MOST_CLASSES:
-            return new, turns, f"more than {MOST_CLASSES} classes, and two students for each"
-        changed = _changed(base, base.policy.safety_net, maker)
-        known = np.unique(np.concatenate([known, *(arm.selection.indices for arm in changed.values())]))
-        if images is not None and len(known) > images:
-            return new, turns, f"it would take {len(known)} images of the pool, more than {images}"
-        turn = _turn(base, changed, maker, proxy)
-        turns.append(turn)
-        arm = _arm(base, turn, maker) if turn.factors else None
-        if arm is None:
-            return new, turns, "no exchange promised a gain"
-        for seed in range(seeds):
-            right, seconds = proxy(arm, seed)
-            arm.trials.append(Trial(seed, seed, proxy.name, np.asarray(right, bool), seconds))
-        new.append(arm)
-        if pick([*left, *new]) is not arm:
-            return new, turns, "the quotas before are as good"
-    return new, turns, f"{rounds} rounds"
+        base = pick([*left, *found.arms])
+        net, classes = base.policy.safety_net, maker.table.num_classes
+        if net is None or net.share != 1:
+            return found.ended("not all images of the policy go by class quotas")
+        if classes > MOST_CLASSES:
+            return found.ended(f"more than {MOST_CLASSES} classes, and two students for each")
+        maker.keep_only(base.policy)
+        changed = _changed(base, net, maker)
+        if not found.look_at(changed.values(), images):
+            return found.ended(f"more than {images} images of the pool would be needed")
+        with progress_bar(len(changed) + seeds, "class quotas", show=progress, unit="student") as bar:
+            turn = _turn(base, changed, maker, proxy, bar)
+            found.turns.append(turn)
+            if not turn.factors:
+                return found.ended("no exchange promised a gain")
+            policy = replace(base.policy, safety_net=_times(net, turn.factors))
+            arm = maker.arm(Candidate(policy, Decimal(base.part)), f"{base.name}, quotas turned")
+            if arm is None or len(np.unique(arm.selection.labels)) < len(np.unique(base.selection.labels)):
+                return found.ended("the exchange would lose a class, or changes nothing")
+            if not found.look_at([arm], images):
+                return found.ended(f"more than {images} images of the pool would be needed")
+            for seed in range(seeds):
+                right, seconds = proxy(arm, seed)
+                arm.trials.append(Trial(seed, seed, proxy.name, np.asarray(right, bool), seconds))
+                bar.update(1)
+        found.arms.append(arm)
+        if pick([*left, *found.arms]) is not arm:
+            return found.ended("the quotas before are as good")
+    return found.ended(f"{rounds} rounds were asked for")
 
 
 def _changed(base: Arm, net: SafetyNet, maker: ArmMaker) -> dict[tuple[int, Decimal], Arm]:
-    """The arm with one class doubled or halved, all others as they are."""
+    """The arm with one class doubled or halved, all others as they are. Where that cannot be had (the pool has no more
+    of a class, or a class keeps all of its images at half the weight), the class is left out."""
     ranking = maker.ranking(base.policy)
+    quota = np.array(_quota(base, ranking))
+    ranking.class_heads(np.minimum(ranking.class_counts, 2 * quota + 1))  # once for all that follow
     out = {}
-    for one, images in enumerate(_quota(base, ranking)):
+    for one, images in enumerate(quota.tolist()):
         steps = {DOUBLE: min(images, int(ranking.class_counts[one]) - images), HALF: images // 2 - images}
         for factor, step in steps.items():
-            if step and images + step:
-                turned = ranking.with_net(_times(net, {one: factor}))
-                out[one, factor] = Arm("", base.policy, base.part, turned.select(base.count + step), 0)
+            if not step or not images + step or not _allowed(net, one, factor):
+                continue
+            turned = ranking.with_net(_times(net, {one: factor})).select(base.count + step)
+            change = np.bincount(turned.labels, minlength=len(quota)) - quota
+            change[one] -= step
+            if np.abs(change).max() <= 1:
+                out[one, factor] = Arm("", base.policy, base.part, turned, 0)
     return out
+
+
+def _allowed(net: SafetyNet, one: int, factor: Decimal) -> bool:
+    return FACTORS[0] <= dict(net.factors).get(one, Decimal(1)) * factor <= FACTORS[1]
 
 
 def _quota(arm: Arm, ranking: Ranking) -> list[int]:
@@ -161,21 +213,17 @@ def _times(net: SafetyNet, factors: Mapping[int, Decimal]) -> SafetyNet:
     return replace(net, factors=tuple(both.items()))
 
 
-def _turn(base: Arm, changed: Mapping[tuple[int, Decimal], Arm], maker: ArmMaker, proxy: ProxyStudent) -> Turn:
+def _turn(
+    base: Arm, changed: Mapping[tuple[int, Decimal], Arm], maker: ArmMaker, proxy: ProxyStudent, bar: Any
+) -> Turn:
     """Students with the seed of the arm's first one."""
     proxy.want(list(changed.values()))
     first = next(trial for trial in base.trials if trial.rung >= 0)
-    gains = {key: float(np.mean(proxy(arm, first.seed)[0])) - first.accuracy for key, arm in changed.items()}
+    gains: dict[tuple[int, Decimal], float] = {}
+    for key, arm in changed.items():
+        gains[key] = float(np.mean(proxy(arm, first.seed)[0])) - first.accuracy
+        bar.update(1)
     doubled, halved = ({one: gain for (one, by), gain in gains.items() if by == factor} for factor in (DOUBLE, HALF))
     ranking = maker.ranking(base.policy)
-    quota = _quota(base, ranking)
-    return Turn(
-        base.name, tuple(quota), doubled, halved, exchange(quota, ranking.class_counts.tolist(), doubled, halved)
-    )
-
-
-def _arm(base: Arm, turn: Turn, maker: ArmMaker) -> Arm | None:
-    net = base.policy.safety_net
-    assert net is not None, "only quotas are turned"
-    policy = replace(base.policy, safety_net=_times(net, turn.factors))
-    return maker.arm(Candidate(policy, Decimal(base.part)), f"{base.name}, quotas turned")
+    quota, available = _quota(base, ranking), ranking.class_counts.tolist()
+    return Turn(base.name, tuple(quota), doubled, halved, exchange(quota, available, doubled, halved))

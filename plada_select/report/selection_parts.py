@@ -310,7 +310,10 @@ def policy_text(record: dict[str, object]) -> str:
     net = policy.get("safety_net")
     text += f"; Safety-Net alpha {net['alpha']}, share {net['share']}" if net else "; no Safety-Net"
     if net and net.get("factors"):
-        text += f", factors {', '.join(f'{one}={factor}' for one, factor in net['factors'].items())}"
+        names = record.get("class_names")
+        known = names if isinstance(names, list) else []
+        named_ = {known[int(one)] if int(one) < len(known) else one: by for one, by in net["factors"].items()}
+        text += f", class factors {', '.join(f'{one}={by}' for one, by in named_.items())}"
     refine = policy.get("refine")
     return text + (f"; {', '.join(f'{name} {value}' for name, value in refine.items())}" if refine else "")
 

@@ -24,7 +24,7 @@ from plada_select.rehearsal.record import read_rehearsal, rehearsal_path, write_
 from plada_select.rehearsal.rule import SAME_SIZE, pick
 from plada_select.rehearsal.run import rehearse
 from plada_select.rehearsal.trials import Arm, Trial, paired_error
-from plada_select.rehearsal.turns import DOUBLE, HALF, Turn, exchange, turn_quotas
+from plada_select.rehearsal.turns import DOUBLE, HALF, Turn, exchange
 from plada_select.report.rehearsal_part import _turn
 from plada_select.safety_net import SafetyNet
 from plada_select.select import Policy, Selection
@@ -298,7 +298,7 @@ def test_an_exchange_gives_what_it_takes_and_promises_a_gain(seed, classes):
     assert set(factors.values()) <= {DOUBLE, HALF}
     more = sum(min(quota[one], available[one] - quota[one]) for one, factor in factors.items() if factor == DOUBLE)
     less = sum(quota[one] - quota[one] // 2 for one, factor in factors.items() if factor == HALF)
-    assert more <= less and bool(more) == bool(factors)
+    assert more <= 2 * less and bool(more) == bool(factors)
     gain = sum((doubled if factor == DOUBLE else halved)[one] for one, factor in factors.items())
     assert not factors or gain > 0
 
@@ -307,6 +307,8 @@ def test_an_exchange_takes_from_classes_that_lose_nothing():
     gains = {0: 0.05, 1: -0.01, 2: 0.0, 3: 0.0}
     assert exchange([8] * 4, [99] * 4, gains, {0: -0.1, 1: 0.0, 2: 0.001, 3: -0.2}) == {0: DOUBLE, 2: HALF, 1: HALF}
     assert exchange([8] * 4, [8] * 4, gains, {1: 0.0, 2: 0.0}) == {}  # the pool has no more
+    assert exchange([9, 9], [99] * 2, {0: 0.1, 1: -0.2}, {0: -0.1, 1: 0.0}) == {0: DOUBLE, 1: HALF}
+    assert exchange([40, 4, 9, 9], [999] * 4, {0: 0.1, 1: 0.09}, {2: -0.01, 3: -0.02}) == {1: DOUBLE, 2: HALF}
     assert exchange([8] * 4, [99] * 4, {0: 0.1}, {1: -0.04, 2: -0.08}) == {}  # it would cost more than it gives
 
 
@@ -344,10 +346,64 @@ def test_quotas_are_not_turned_where_there_are_none_or_too_much_work(make_table:
     table, student = make_table(4000, 5), FirstClass()
     maker = ArmMaker(table, spec_of(table), 500)
     for policy, most, why in (
-        (Policy(), None, "no class quotas"),
+        (Policy(), None, "not all images"),
         (Policy(safety_net=SafetyNet()), 150, "more than 150"),
     ):
         arms = [Candidate(policy)]
         found = rehearse(maker.arms(arms), student, budget=500, images=most, turns=2, maker=maker, progress=False)
         assert found.facts["turns"] == [] and len(found.arms) == 1 and why in found.facts["turns_end"]
-    assert turn_quotas(found.arms, maker, student, seeds=1, rounds=0)[:2] == ([], [])
+    with pytest.raises(UserError, match="maker"):
+        rehearse(found.arms, student, budget=500, turns=1, progress=False)
+
+
+def counted_table(make_table: MakeTable, counts: list[int]):
+    """A table whose pool has so many images of each class."""
+    labels = np.repeat(np.arange(len(counts), dtype=np.uint16), counts)
+    return make_table(sum(counts), len(counts), edit=lambda columns: columns.update(label=labels))
+
+
+class Worth(Numbers):
+    """A student to whom an image of a class is worth so many right answers of a thousand."""
+
+    def __init__(self, worth: list[float]) -> None:
+        super().__init__()
+        self.worth = np.array(worth)
+
+    def __call__(self, a: Arm, seed: int):
+        found = np.bincount(a.selection.labels, minlength=len(self.worth)) @ self.worth
+        return np.arange(1000) < found, 0.0
+
+
+def test_a_class_that_keeps_all_its_images_gives_none(make_table: MakeTable):
+    table = counted_table(make_table, [6, 900, 900, 900, 900])
+    maker = ArmMaker(table, spec_of(table), 400)
+    arms = maker.arms([Candidate(Policy(safety_net=SafetyNet()))])
+    assert np.bincount(arms[0].selection.labels)[0] == 6
+    found = rehearse(arms, Worth([9, 0, 3, 0, 0]), budget=400, seeds=1, turns=1, maker=maker, progress=False)
+    (turn,) = found.facts["turns"]
+    assert "0" not in turn["doubled"] and "0" not in turn["halved"]
+    assert turn["doubled"]["2"] == pytest.approx(3 * turn["quota"][2] / 1000, abs=0.01)
+    assert turn["factors"] == {"2": "2", "1": "0.5", "3": "0.5"}
+    assert np.bincount(found.chosen.selection.labels)[0] == 6
+
+
+@pytest.mark.parametrize("budget", range(98, 118))
+def test_turned_quotas_lose_no_class(make_table: MakeTable, budget):
+    table = counted_table(make_table, [300] * 3)
+    maker = ArmMaker(table, spec_of(table), budget)
+    arms = maker.arms([Candidate(Policy(safety_net=SafetyNet()))])
+    found = rehearse(arms, Worth([0, 40, 20]), budget=budget, seeds=1, turns=2, maker=maker, progress=False)
+    assert all(len(np.unique(a.selection.labels)) == 3 and a.bytes <= budget for a in found.arms)
+
+
+def test_turning_stays_within_the_pool_images_allowed(make_table: MakeTable):
+    table = make_table(6000, 9)
+    maker = ArmMaker(table, spec_of(table), 500)
+    arms = maker.arms([Candidate(Policy(safety_net=SafetyNet()))])
+    free = rehearse(arms, FirstClass(), budget=500, seeds=1, turns=1, maker=maker, progress=False)
+    seen = free.facts["pool_images_seen"]
+    assert seen > arms[0].count
+    maker = ArmMaker(table, spec_of(table), 500)
+    arms = maker.arms([Candidate(Policy(safety_net=SafetyNet()))])
+    tight = rehearse(arms, FirstClass(), budget=500, seeds=1, turns=1, images=seen - 1, maker=maker, progress=False)
+    assert tight.facts["pool_images_seen"] < seen and len(tight.arms) == 1

@@ -11,8 +11,10 @@ from score_setup import DATA, write_manifest
 
 import plada_format as pf
 from plada_format.cli.main import main
-from plada_select.rehearsal import read_rehearsal
+from plada_select.rehearsal import Candidate, read_rehearsal
 from plada_select.rehearsal.students import validation_images
+from plada_select.safety_net import SafetyNet
+from plada_select.select import Policy
 from plada_train import open_task
 
 POOL, TARGET = DATA / "pool_2k.npz", DATA / "cifar10_ci.npz"
@@ -86,6 +88,34 @@ def test_auto_sends_what_the_rehearsal_chose(ready: Path, tmp_path: Path, capsys
     assert record["turns_end"] in screen
     assert plada(*line(ready, tmp_path / "again.plada")) == 0  # same inputs, same bytes
     assert (tmp_path / "again.plada").read_bytes() == data
+
+
+def test_turned_quotas_can_be_sent_again_by_hand(ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = [Candidate(Policy(safety_net=SafetyNet()))]
+    monkeypatch.setattr("plada_select.rehearsal.command.default_candidates", lambda **options: only)
+    monkeypatch.setattr("plada_select.rehearsal.turns.pick", lambda arms: arms[-1])  # what the weights say is noise
+    monkeypatch.setattr("plada_select.rehearsal.run.pick", lambda arms: max(arms, key=lambda arm: len(arm.name)))
+    out = tmp_path / "task.plada"
+    assert (
+        plada(*line(ready, out, "--rehearse-images", 2000, "--rehearse-turns", 2, "--report", tmp_path / "r.html")) == 0
+    )
+    record = read_rehearsal(out)
+    assert record is not None and record["turns"]
+    assert (tmp_path / "r.html").read_text().count("points if doubled</th>") == len(record["turns"])
+    chosen = next(arm for arm in record["arms"] if arm["name"] == record["chosen"])
+    factors = chosen["policy"]["safety_net"]["factors"]
+    names = json.loads((tmp_path / "task.selection.json").read_text())["class_names"]
+    flags = [part for one, by in factors.items() for part in ("--class-factor", f"{names[int(one)]}={by}")]
+    assert (
+        flags
+        and ", ".join(f"{names[int(one)]}={by}" for one, by in factors.items()) in (tmp_path / "r.html").read_text()
+    )
+    again = tmp_path / "again.plada"
+    assert plada(
+        "select", ready / "table", "--pool", ready / "pool.pladapool", "-o", again, "--count", chosen["count"],
+        "--safety-net", "--profile", "baseline", *flags,
+    ) == 0  # fmt: skip
+    assert again.read_bytes() == out.read_bytes()
 
 
 def test_judges_are_validation_images_first_and_then_training_images() -> None:

@@ -100,6 +100,7 @@ def test_factors_are_kept_in_order_and_checked() -> None:
     )
     assert net.to_json() == {"alpha": "0", "share": "1", "factors": {"1": "0.5", "3": "2"}}
     assert "factors" not in SafetyNet().to_json()
+    assert SafetyNet(factors={"10": "3", "2": "2"}).factors == ((2, Decimal(2)), (10, Decimal(3)))  # type: ignore[arg-type]
     for wrong in (((1, 0),), ((1, -2),), ((1, 2000),), ((-1, 2),), ((1, "x"),)):
         with pytest.raises(UserError, match="factor of class"):
             SafetyNet(factors=wrong)  # type: ignore[arg-type]
@@ -111,6 +112,8 @@ def test_factors_are_read_by_name_or_id() -> None:
     names = ["cat", "dog", "a=b", "7"]
     found = dict(parse_factors(["dog=2", "a=b=0.5", "7=3", "1000=4"], names))
     assert found == {1: Decimal(2), 2: Decimal("0.5"), 3: Decimal(3), 1000: Decimal(4)}
+    with pytest.raises(UserError, match="factor"):
+        parse_factors(["cat=2"], ["cat", "cat"])
     for wrong in (["cow=2"], ["cat"], ["=2"], ["cat=2", "cat=3"], ["cat=much"]):
         with pytest.raises(UserError, match="factor"):
             parse_factors(wrong, names)
