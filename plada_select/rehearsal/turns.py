@@ -127,7 +127,8 @@ def turn_quotas(
     images: int | None = None,
     progress: bool = False,
 ) -> Turned:
-    """Turn the quotas of the arm that the rule picks; then of what comes of it, until the rule picks that no more.
+    """Turn the quotas of the arm that the rule picks among those with class quotas for all images; then of what comes
+    of it, until the rule picks that no more.
 
     Args:
         left: arms with trials of ``seeds`` seeds.
@@ -146,12 +147,14 @@ def turn_quotas(
 
     found = Turned(seen)
     for _ in range(rounds):
-        base = pick([*left, *found.arms])
-        net, classes = base.policy.safety_net, maker.table.num_classes
-        if net is None or net.share != 1:
-            return found.ended("not all images of the policy go by class quotas")
-        if classes > MOST_CLASSES:
+        if maker.table.num_classes > MOST_CLASSES:
             return found.ended(f"more than {MOST_CLASSES} classes, and two students for each")
+        nets = ((arm, arm.policy.safety_net) for arm in (*left, *found.arms))
+        able = {arm: net for arm, net in nets if net is not None and net.share == 1}
+        if not able:
+            return found.ended("no policy that was left has class quotas for all images")
+        base = pick(list(able))
+        net = able[base]
         maker.keep_only(base.policy)
         changed = _changed(base, net, maker)
         if not found.look_at(changed.values(), images):
@@ -172,7 +175,7 @@ def turn_quotas(
                 arm.trials.append(Trial(seed, seed, proxy.name, np.asarray(right, bool), seconds))
                 bar.update(1)
         found.arms.append(arm)
-        if pick([*left, *found.arms]) is not arm:
+        if pick([*able, arm]) is not arm:
             return found.ended("the quotas before are as good")
     return found.ended(f"{rounds} rounds were asked for")
 

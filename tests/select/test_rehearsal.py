@@ -346,7 +346,7 @@ def test_quotas_are_not_turned_where_there_are_none_or_too_much_work(make_table:
     table, student = make_table(4000, 5), FirstClass()
     maker = ArmMaker(table, spec_of(table), 500)
     for policy, most, why in (
-        (Policy(), None, "not all images"),
+        (Policy(), None, "no policy that was left"),
         (Policy(safety_net=SafetyNet()), 150, "more than 150"),
     ):
         arms = [Candidate(policy)]
