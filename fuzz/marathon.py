@@ -28,8 +28,8 @@ if str(ROOT) not in sys.path:
 
 import numpy as np  # noqa: E402  # the path comes first, for "python fuzz/marathon.py"
 
-import plada_format as pf  # noqa: E402
-from fuzz import batch, mutate, oracle  # noqa: E402
+import plada_format as pf  # noqa: E402  # the path comes first
+from fuzz import batch, mutate, oracle  # noqa: E402  # the path comes first
 
 RESULT = ROOT / "fuzz" / "results" / "marathon.json"
 CRASHES = ROOT / "fuzz" / "crashes"

@@ -22,7 +22,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import plada_format as pf  # noqa: E402  # the path comes first
-from fuzz import batch, oracle, seeds  # noqa: E402
+from fuzz import batch, oracle, seeds  # noqa: E402  # the path comes first
 
 LARGEST = 2000
 

@@ -19,7 +19,7 @@ _HOMES = {
     "training": ("Score", "TrainRecipe", "accuracy", "random_subset", "score_set", "train_network"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # the names are those of the table above
 
 
 def __getattr__(name: str) -> Any:

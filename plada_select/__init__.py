@@ -50,7 +50,7 @@ _MODULES = {
     "spread",
     "tensorfile",
 }
-__all__ = sorted(_NAMES)  # noqa: PLE0605
+__all__ = sorted(_NAMES)  # noqa: PLE0605  # the names are those of the table above
 
 
 def __getattr__(name: str) -> Any:

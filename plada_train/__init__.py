@@ -39,7 +39,7 @@ _HOMES = {
     "export": ("export_csv", "export_folder", "export_parquet"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # the names are those of the table above
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint as Checkpoint

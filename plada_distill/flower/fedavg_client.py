@@ -60,19 +60,20 @@ def local_training(content: RecordDict, plan: Plan, holding: Holding) -> RecordD
         WireError: a damaged task.
     """
     try:
-        config, arrays = content.config_records["task"], content.array_records["arrays"]
+        config: Any = content.config_records["task"]
+        arrays = content.array_records["arrays"]
         spec = NetSpec.from_json(config)
         recipe = TrainRecipe(
-            epochs=int(config["epochs"]),  # type: ignore[arg-type]
-            lr=float(config["lr"]),  # type: ignore[arg-type]
-            momentum=float(config["momentum"]),  # type: ignore[arg-type]
-            weight_decay=float(config["weight-decay"]),  # type: ignore[arg-type]
-            batch_size=int(config["batch-size"]),  # type: ignore[arg-type]
+            epochs=int(config["epochs"]),
+            lr=float(config["lr"]),
+            momentum=float(config["momentum"]),
+            weight_decay=float(config["weight-decay"]),
+            batch_size=int(config["batch-size"]),
             augment=tuple(str(config["augment"]).split()),
         )
-        codec, number = Codec.parse(str(config["codec"])), int(config["round"])  # type: ignore[arg-type]
+        codec, number = Codec.parse(str(config["codec"])), int(config["round"])
         data = unpack(arrays["weights"])
-    except (KeyError, TypeError) as problem:
+    except (KeyError, TypeError, ValueError) as problem:
         raise WireError(f"a damaged task ({problem!r})") from None
     images = holding.images
     network = make_network(spec, images.channels, images.size, images.num_classes, 0)

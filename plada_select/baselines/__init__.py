@@ -36,7 +36,7 @@ _NAMES = {
     "Leakage": "leakage",
     "leakage_check": "leakage",
 }
-__all__ = sorted(_NAMES)  # noqa: PLE0605
+__all__ = sorted(_NAMES)  # noqa: PLE0605  # the names are those of the table above
 
 
 def __getattr__(name: str) -> Any:

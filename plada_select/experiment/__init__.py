@@ -16,7 +16,7 @@ _NAMES = {
     "summarise": "tables",
     "write_plots": "plots",
 }
-__all__ = sorted(_NAMES)  # noqa: PLE0605
+__all__ = sorted(_NAMES)  # noqa: PLE0605  # the names are those of the table above
 
 
 def __getattr__(name: str) -> Any:

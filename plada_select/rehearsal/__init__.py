@@ -1,5 +1,5 @@
 """The server rehearses the client: which policy and how many images give the best student for a number of bytes,
-judged on the target's validation split alone. Names load when first used."""
+judged on images of the target outside its test split. Names load when first used."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 from typing import Any
 
 _NAMES = {
+    "ArmMaker": "arms",
     "Candidate": "candidates",
     "default_candidates": "candidates",
     "Arm": "trials",
@@ -26,7 +27,7 @@ _NAMES = {
     "rehearsal_path": "record",
     "write_rehearsal": "record",
 }
-__all__ = sorted(_NAMES)  # noqa: PLE0605
+__all__ = sorted(_NAMES)  # noqa: PLE0605  # the names are those of the table above
 
 
 def __getattr__(name: str) -> Any:

@@ -57,19 +57,17 @@ class ArmMaker:
 
     def ranking(self, policy: Policy) -> Ranking:
         """The order of a policy; policies that differ in their quotas share one."""
-        order = replace(policy, safety_net=None, refine=None)
-        for one in (order, replace(order, refine=policy.refine)):
-            key = str(one.to_json())
-            if key not in self._rankings:
-                plain = self._rankings.get(str(order.to_json())) or self.ranker(self.table, order)
-                self._rankings[key] = refined(plain, one.refine, self.group_starts, self.embedding)
+        plain, key = _orders(policy)
+        if plain not in self._rankings:
+            self._rankings[plain] = self.ranker(self.table, replace(policy, safety_net=None, refine=None))
+        if key not in self._rankings:
+            found = refined(self._rankings[plain], policy.refine, self.group_starts, self.embedding)
+            self._rankings[key] = found
         return self._rankings[key].with_net(policy.safety_net)
 
     def keep_only(self, policy: Policy) -> None:
         """Forget the orders of all other policies: 14 bytes for each image of the pool."""
-        order = replace(policy, safety_net=None, refine=None)
-        kept = {str(one.to_json()) for one in (order, replace(order, refine=policy.refine))}
-        self._rankings = {key: ranking for key, ranking in self._rankings.items() if key in kept}
+        self._rankings = {key: ranking for key, ranking in self._rankings.items() if key in _orders(policy)}
 
     def arm(self, candidate: Candidate, name: str | None = None) -> Arm | None:
         """The candidate's file; None where an earlier arm has the same selection, where part of the count would lose
@@ -103,6 +101,12 @@ class ArmMaker:
     def arms(self, candidates: Sequence[Candidate]) -> list[Arm]:
         """Those of the candidates, in their order."""
         return [arm for arm in map(self.arm, candidates) if arm is not None]
+
+
+def _orders(policy: Policy) -> tuple[str, str]:
+    """Keys of the policy's order without and with its refinement; quotas play no part."""
+    order = replace(policy, safety_net=None)
+    return str(replace(order, refine=None).to_json()), str(order.to_json())
 
 
 def _mark(selection: Selection) -> bytes:

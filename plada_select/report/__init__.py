@@ -16,7 +16,7 @@ _NAMES = {
     "write_report": "page",
     "write_selection_report": "page",
 }
-__all__ = sorted(_NAMES)  # noqa: PLE0605
+__all__ = sorted(_NAMES)  # noqa: PLE0605  # the names are those of the table above
 
 
 def __getattr__(name: str) -> Any:

@@ -14,10 +14,11 @@ from distill_setup import NET, settings
 from flwr.app import Message, RecordDict
 
 from plada_distill import LocalSource, TrainRecipe, accuracy, distil, first_images
-from plada_distill.compress import WireError
+from plada_distill.compress import Codec, WireError
 from plada_distill.convnet import make_network, parameters_of
 from plada_distill.flower.client import ASK, Holding, dealt_images, holding_of, make_client_app
 from plada_distill.flower.fedavg import fedavg
+from plada_distill.flower.fedavg_client import local_training, write_task
 from plada_distill.flower.grid import InProcessGrid, message_bytes, through_the_wire
 from plada_distill.flower.records import Question, read_answer, read_question, shapes_of, write_question
 from plada_distill.flower.records import weight_arrays as arrays_of
@@ -257,3 +258,15 @@ def test_averaging_learns_and_one_client_is_local_training(task_spec, train_imag
     made = fedavg(make_grid(plan), plan, NET, recipe, rounds=6)
     assert made.rounds == 6 and made.bytes_up > 6 * 3 * 4 * 2000
     assert accuracy(made.network, train_images) > 0.15
+
+
+@pytest.mark.parametrize(
+    "damage", [{"epochs": "many"}, {"lr": "x"}, {"round": [1]}, {"codec": "none of them"}, {"width": "wide"}]
+)
+def test_a_damaged_averaging_task_is_one_error(damage):
+    weights = arrays_of(parameters_of(make_network(NET, 1, 28, 10, 0)))
+    task = write_task(weights, NET, TrainRecipe(epochs=1), 1, Codec.parse("float32"))
+    for name, value in damage.items():
+        task.config_records["task"][name] = value
+    with pytest.raises(WireError, match="damaged task"):
+        local_training(task, None, None)  # neither plan nor images are asked for
